@@ -1,0 +1,138 @@
+"""The port through which a turn and a compaction talk to a model.
+
+Law: one stream yields items in order and ends in exactly one of two ways: `ResponseEnded`, or
+`ModelFailed` raised. A stream that merely stops is a failure (`cut`), never a finished answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Any, Literal, Protocol, TypeAlias
+
+import attrs
+
+from holdfast.conversation.history import Block, Message
+from holdfast.session.failures import Failure
+
+DeltaKind: TypeAlias = Literal["text", "thinking", "toolInput"]
+
+
+@attrs.frozen
+class ModelRequest:
+    """One request, complete: what is in here is what is sent, in these bytes.
+
+    `tools` are tool definitions in the API's shape, already normalised. `system` may be empty.
+    `idle_warn_s` and `idle_cut_s` bound silence of the stream, in seconds.
+    """
+
+    model: str
+    system: str
+    tools: tuple[Mapping[str, Any], ...]
+    messages: tuple[Message, ...]
+    max_output_tokens: int
+    first_byte_timeout_s: float = 120.0
+    idle_cut_s: float = 90.0
+    tools_allowed: bool = True
+
+
+@attrs.frozen
+class ResponseOpened:
+    """`message_start`: the API accepted the request. Token counts are the whole prompt's."""
+
+    message_id: str
+    model: str
+    request_id: str | None
+    input_tokens: int
+
+
+@attrs.frozen
+class BlockOpened:
+    """A content block began at `index`; `name` is set for tool uses."""
+
+    index: int
+    type: str
+    name: str = ""
+
+
+@attrs.frozen
+class BlockDelta:
+    """More of the block at `index`. `text` may hold several deltas joined in order."""
+
+    index: int
+    kind: DeltaKind
+    text: str
+
+
+@attrs.frozen
+class BlockClosed:
+    """The block at `index` is complete; `block` is assembled from the raw events."""
+
+    index: int
+    block: Block
+
+
+@attrs.frozen
+class Heartbeat:
+    """A ping: the connection lives, nothing else happened."""
+
+
+@attrs.frozen
+class ResponseEnded:
+    """`message_stop`, or `message_delta` with a stop reason followed by the end of the stream.
+
+    `usage` holds the API's own numbers (cumulative, missing ones kept from `message_start`).
+    """
+
+    stop_reason: str
+    stop_details: Mapping[str, Any] | None
+    usage: Mapping[str, Any]
+
+
+StreamItem: TypeAlias = (
+    ResponseOpened | BlockOpened | BlockDelta | BlockClosed | Heartbeat | ResponseEnded
+)
+
+
+class ModelFailed(Exception):
+    """A request failed; `failure` says how, in the API's own words."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(f"{failure.kind}: {failure.message}")
+        self.failure = failure
+
+
+@attrs.frozen
+class Capabilities:
+    """What one model can do. Sizes in tokens; `source` is `endpoint`, `table` or `default`."""
+
+    model: str
+    window_tokens: int
+    max_output_tokens: int
+    source: str = "default"
+
+
+class Model(Protocol):
+    """A model behind an endpoint. Implementations are safe to share between sessions."""
+
+    def stream(
+        self, request: ModelRequest
+    ) -> AbstractAsyncContextManager[AsyncIterator[StreamItem]]:
+        """Open one streamed response. Leaving the context closes the connection at once.
+
+        Entering and iterating raise `ModelFailed` for every failure of transport or API;
+        cancellation passes through untouched.
+        """
+        ...
+
+    async def capabilities(self, model: str) -> Capabilities:
+        """Return what `model` can do; never fails, falls back to the built-in table."""
+        ...
+
+    async def models(self) -> Sequence[Capabilities]:
+        """Return the models that the endpoint has. Raises `ModelFailed`."""
+        ...
+
+    async def close(self) -> None:
+        """Close pooled connections."""
+        ...

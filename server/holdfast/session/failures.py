@@ -1,0 +1,200 @@
+"""The closed set of ways in which a call to the model can fail, and what is done about each.
+
+Law: every failure of transport or API is one `FailureKind`, and every kind has one row in
+`POLICIES`. The policy is data: no other module decides by status code or by words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Final
+
+import attrs
+import msgspec
+
+
+class FailureKind(StrEnum):
+    """What went wrong, grouped by what can be done about it (specification §4.1)."""
+
+    NETWORK = "network"  # nothing reached the API: refused, DNS, TLS, reset before headers
+    TIMEOUT = "timeout"  # no answer in time: connect, first byte, 408, 504, timeout_error
+    STALLED = "stalled"  # the stream went silent and was cut by the idle watchdog
+    CUT = "cut"  # the stream broke or ended without `message_stop`
+    OVERLOADED = "overloaded"  # 529, overloaded_error
+    RATE_LIMITED = "rateLimited"  # 429 that passes by itself
+    SPEND_LIMIT = "spendLimit"  # 429/400 limits that a person must lift
+    SERVER = "server"  # 5xx, api_error, 409, HTML from a proxy
+    AUTHENTICATION = "authentication"  # 401, or no key at all
+    BILLING = "billing"  # 402, low credit
+    PERMISSION = "permission"  # 403
+    MODEL_GONE = "modelGone"  # 404 for the model
+    TOO_LONG = "tooLong"  # more tokens than the window
+    TOO_LARGE = "tooLarge"  # 413: more bytes than the endpoint takes
+    INVALID_REQUEST = "invalidRequest"  # any other 4xx: the request itself is refused
+    UNREADABLE = "unreadable"  # an answer that is no answer: bad JSON, bad UTF-8, empty body
+    INTERNAL = "internal"  # a fault of our own while building or sending
+
+
+class Failure(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
+    """One failed request, with the server's own words (P12).
+
+    `status` is the HTTP status (200 for an `error` event inside a stream, None without headers).
+    `retry_after_ms` is what the server asked for. `raw` is at most 4 KB of the original body.
+    """
+
+    kind: FailureKind
+    message: str
+    status: int | None = None
+    type: str | None = None
+    error_code: str | None = None
+    request_id: str | None = None
+    retry_after_ms: int | None = None
+    raw: str = ""
+
+
+class Remedy(StrEnum):
+    """The family of answers to a failure."""
+
+    RETRY = "retry"  # wait and send the same request again
+    CONTINUE = "continue"  # like RETRY, but what was already shown is kept and continued
+    RESHAPE = "reshape"  # the request must become smaller or valid first
+    ASK = "ask"  # only a person can lift the cause
+
+
+@attrs.frozen
+class Policy:
+    """What is done about one kind of failure. Times in milliseconds, full jitter applied later.
+
+    `probe_ms` is how often a paused turn tries by itself whether the cause is gone;
+    None means that it never does. `advice` is the next step in plain words.
+    """
+
+    remedy: Remedy
+    base_ms: int
+    probe_ms: int | None
+    says: str
+    advice: str
+
+
+POLICIES: Final[Mapping[FailureKind, Policy]] = {
+    FailureKind.NETWORK: Policy(
+        Remedy.RETRY,
+        1_000,
+        30_000,
+        "The API could not be reached.",
+        "Check the network, VPN or proxy; the turn goes on by itself when the API answers.",
+    ),
+    FailureKind.TIMEOUT: Policy(
+        Remedy.RETRY,
+        1_000,
+        60_000,
+        "The API did not answer in time.",
+        "Nothing is lost; the turn goes on by itself when the API answers.",
+    ),
+    FailureKind.STALLED: Policy(
+        Remedy.CONTINUE,
+        500,
+        30_000,
+        "The answer stopped arriving.",
+        "What arrived is kept; the turn goes on from there.",
+    ),
+    FailureKind.CUT: Policy(
+        Remedy.CONTINUE,
+        500,
+        30_000,
+        "The answer was cut off.",
+        "What arrived is kept; the turn goes on from there.",
+    ),
+    FailureKind.OVERLOADED: Policy(
+        Remedy.RETRY,
+        4_000,
+        60_000,
+        "The API is overloaded.",
+        "Wait, or choose another model; the turn goes on by itself.",
+    ),
+    FailureKind.RATE_LIMITED: Policy(
+        Remedy.RETRY,
+        5_000,
+        60_000,
+        "The rate limit is reached.",
+        "The turn goes on by itself when the limit allows it.",
+    ),
+    FailureKind.SPEND_LIMIT: Policy(
+        Remedy.ASK,
+        0,
+        None,
+        "A spend limit is reached.",
+        "Raise the limit in the Console, then resume the turn.",
+    ),
+    FailureKind.SERVER: Policy(
+        Remedy.RETRY,
+        1_000,
+        60_000,
+        "The API reported an error of its own.",
+        "Nothing is lost; the turn goes on by itself when the API answers.",
+    ),
+    FailureKind.AUTHENTICATION: Policy(
+        Remedy.ASK,
+        0,
+        None,
+        "The API key is missing or was refused.",
+        "Set ANTHROPIC_API_KEY (or sign in again), then resume the turn.",
+    ),
+    FailureKind.BILLING: Policy(
+        Remedy.ASK,
+        0,
+        None,
+        "The account cannot be billed.",
+        "Check Plans & Billing, then resume the turn.",
+    ),
+    FailureKind.PERMISSION: Policy(
+        Remedy.ASK,
+        0,
+        None,
+        "The key may not use this resource.",
+        "Use another key or model, then resume the turn.",
+    ),
+    FailureKind.MODEL_GONE: Policy(
+        Remedy.ASK,
+        0,
+        None,
+        "The model is not available.",
+        "Choose another model (setting holdfast.model), then resume the turn.",
+    ),
+    FailureKind.TOO_LONG: Policy(
+        Remedy.RESHAPE,
+        0,
+        None,
+        "The conversation does not fit the model's window.",
+        "The history is compacted and the request sent again.",
+    ),
+    FailureKind.TOO_LARGE: Policy(
+        Remedy.RESHAPE,
+        0,
+        None,
+        "The request has more bytes than the endpoint takes.",
+        "The history is compacted and the request sent again.",
+    ),
+    FailureKind.INVALID_REQUEST: Policy(
+        Remedy.RESHAPE,
+        0,
+        None,
+        "The API refused the request.",
+        "Repair the session, edit the prompt, or choose another model; nothing is lost.",
+    ),
+    FailureKind.UNREADABLE: Policy(
+        Remedy.CONTINUE,
+        1_000,
+        60_000,
+        "The answer could not be read.",
+        "A proxy may change the stream; the turn goes on by itself.",
+    ),
+    FailureKind.INTERNAL: Policy(
+        Remedy.ASK,
+        0,
+        None,
+        "Holdfast failed to send the request.",
+        "Nothing is lost; report this, then resume the turn.",
+    ),
+}

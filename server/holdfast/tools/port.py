@@ -1,0 +1,99 @@
+"""What a tool is, what it gets and what it gives back.
+
+Law: `run` is total: bad input, a missing file or a time-out come back as a `ToolOutput` with
+`is_error`, in words the model can act on. Only cancellation passes through, after the tool has put
+its house in order (processes killed, temporary files gone).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+import attrs
+
+from holdfast.conversation.history import Block
+
+
+@attrs.frozen
+class Todo:
+    """One item of the session's task list. `status` is pending, in_progress or completed."""
+
+    text: str
+    status: str
+
+
+@attrs.frozen
+class ToolOutput:
+    """What a tool call came to.
+
+    `content` are the blocks of the `tool_result` (text, image). `todos` replaces the session's
+    task list when it is not None. `summary` is one line for people.
+    """
+
+    content: tuple[Block, ...]
+    is_error: bool = False
+    summary: str = ""
+    todos: tuple[Todo, ...] | None = None
+
+
+@attrs.frozen
+class Question:
+    """What a person is asked before a call may run.
+
+    `title` is one line ("Run `make test`?"), `detail` the full command or diff. `pattern` is what
+    "allow always" would allow from now on, in the words of the setting `permissions`.
+    """
+
+    title: str
+    detail: str
+    pattern: str
+
+
+class Editor(Protocol):
+    """The editor's view of files that are open in it. Paths are absolute and resolved."""
+
+    def open_text(self, path: Path) -> str | None:
+        """Return the unsaved text of an open document, or None when it is not open."""
+        ...
+
+    async def replace_text(self, path: Path, text: str, label: str) -> bool:
+        """Replace an open document's text through `workspace/applyEdit`. False when refused."""
+        ...
+
+
+@attrs.frozen
+class ToolContext:
+    """Where a call runs. `workspace` is None in a session without a folder: then no tool may
+    touch files. `run_timeout_s` and `output_bytes_max` bound the `run` tool.
+    """
+
+    workspace: Path | None
+    editor: Editor | None = None
+    run_timeout_s: float = 120.0
+    output_bytes_max: int = 30_000
+
+
+class Tool(Protocol):
+    """One tool. `mutates` says whether a call may change anything outside the session."""
+
+    name: str
+    mutates: bool
+
+    @property
+    def definition(self) -> Mapping[str, Any]:
+        """The tool in the API's shape: name, description, input_schema. Constant."""
+        ...
+
+    def target(self, arguments: Mapping[str, Any]) -> str:
+        """What permission patterns are matched against: a path or a command line."""
+        ...
+
+    def question(self, arguments: Mapping[str, Any], context: ToolContext) -> Question:
+        """What to ask a person. Total, also for bad arguments."""
+        ...
+
+    async def run(self, arguments: Mapping[str, Any], context: ToolContext) -> ToolOutput:
+        """Run one call."""
+        ...
