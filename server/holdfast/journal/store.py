@@ -14,8 +14,8 @@ import attrs
 
 
 class Durability(StrEnum):
-    """`BARRIER`: on disk when the append returns (survives power loss).
-    `LAZY`: written when the append returns (survives a killed process), synced with the next barrier.
+    """`BARRIER`: on disk when the append returns (survives power loss). `LAZY`: written when the
+    append returns (survives a killed process), synced with the next barrier.
     """
 
     BARRIER = "barrier"
@@ -126,7 +126,7 @@ class StoreUnreadable(StoreError):
 
 
 class StoreUnavailable(StoreError):
-    """A write failed (disk full, I/O error, read-only). Nothing of that append is in the journal."""
+    """A write failed (disk full, I/O error, read-only); nothing of it is in the journal."""
 
     action = "Free some disk space or make the data directory writable; the turn then goes on."
 
