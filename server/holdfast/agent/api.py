@@ -1,0 +1,175 @@
+"""The values that the supervisor gives to its callers: language server and command line.
+
+Law: plain data in snake_case; the callers convert it for the wire. Times are wall-clock
+milliseconds unless the name says otherwise.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import attrs
+
+from holdfast.session.inputs import Recorded
+
+
+@attrs.frozen
+class Accepted:
+    """A prompt that is durable. `queued` says that it waits behind another turn."""
+
+    turn_id: str
+    prompt_id: str
+    seq: int
+    queued: bool
+
+
+@attrs.frozen
+class CompactionProgress:
+    """How far a compaction is. `percentage` never goes back; times in milliseconds.
+
+    `step` is what is happening in plain words: "asking the model for a summary".
+    """
+
+    compaction_id: str
+    step: str
+    percentage: int
+    elapsed_ms: int
+    attempt: int = 1
+    retry_at_ms: int | None = None
+    cause: str | None = None
+    received_chars: int = 0
+
+
+@attrs.frozen
+class Status:
+    """What a session is doing now. `reason`, `message` and `advice` speak of waits and pauses.
+
+    `silent_ms` is how long nothing has arrived on an open stream. `read_only` names the owner when
+    another server owns the session.
+    """
+
+    session_id: str
+    phase: str
+    reason: str | None = None
+    message: str | None = None
+    advice: str | None = None
+    attempt: int | None = None
+    retry_at_ms: int | None = None
+    silent_ms: int | None = None
+    progress: CompactionProgress | None = None
+    read_only: str | None = None
+
+
+@attrs.frozen
+class OpenQuestion:
+    """A permission question that waits for an answer."""
+
+    question_id: str
+    session_id: str
+    tool_use_id: str
+    tool: str
+    title: str
+    detail: str
+    pattern: str
+
+
+@attrs.frozen
+class SessionView:
+    """A session as a person would want to know it."""
+
+    session_id: str
+    title: str
+    workspace_uri: str | None
+    model: str | None
+    phase: str
+    seq: int
+    archived: bool
+    updated_at_ms: int
+    status: Status
+    context_tokens: int
+    window_tokens: int
+    output_tokens: int
+    questions: tuple[OpenQuestion, ...] = ()
+    todos: tuple[dict[str, str], ...] = ()
+    queue: tuple[dict[str, Any], ...] = ()
+    compactions: tuple[str, ...] = ()
+    repairs: tuple[str, ...] = ()
+
+
+@attrs.frozen
+class ReadableMessage:
+    """One message for people: role, plain text, and the content blocks as they are."""
+
+    role: str
+    origin: str
+    text: str
+    content: tuple[dict[str, Any], ...]
+
+
+@attrs.frozen
+class RepairReport:
+    """What a repair found and did (or would do)."""
+
+    findings: tuple[dict[str, Any], ...]
+    repairs: tuple[dict[str, str], ...]
+    applied: bool
+    repair_id: str | None = None
+
+
+@attrs.frozen
+class Batch:
+    """Something for a follower: events in order without a gap, and the newest status."""
+
+    events: tuple[Recorded, ...]
+    status: Status | None
+
+
+ExportFormat = Literal["jsonl", "markdown", "claude-code"]
+
+
+class AgentError(Exception):
+    """Base of what the supervisor raises about requests. `action` is the next step."""
+
+    action: str = "Look at the log for details."
+
+
+class NothingToCompact(AgentError):
+    """There is no part of the history that a compaction could replace."""
+
+    action = "Go on; a compaction helps once there is more history."
+
+
+class NotWhileBusy(AgentError):
+    """The request needs an idle session."""
+
+    action = "Stop the turn or wait until it ends, then try again."
+
+
+class UnknownQuestion(AgentError):
+    """There is no such question, or it has been answered with something else."""
+
+    action = "Ask holdfast.session.state for the open questions."
+
+
+class UnknownPrompt(AgentError):
+    """The session has no such prompt."""
+
+    action = "Ask holdfast.session.messages for the session's prompts."
+
+
+class BadPrompt(AgentError):
+    """A prompt without content, or with content that no request may carry."""
+
+    action = "Send `text` with at least one visible character, or `content` with text or images."
+
+
+class UnknownModel(AgentError):
+    """The endpoint has no such model."""
+
+    action = "Choose a model that holdfast.model.list shows."
+
+
+class UnsupportedFormat(AgentError):
+    """A format that cannot be read or written."""
+
+    action = "Use one of the formats named in the message."

@@ -1,0 +1,95 @@
+"""Judging and running tool calls.
+
+Law: a call of an unknown tool is answered, not raised; a tool that breaks its contract becomes an
+error result with its own words. Permissions are asked for every call; only their answer is
+remembered, never assumed.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
+
+from holdfast.agent.services import Services
+from holdfast.conversation.history import Block, text
+from holdfast.session import inputs as inp
+from holdfast.session.events import TodoItem
+from holdfast.session.state import SessionState
+from holdfast.tools.permissions import Answer, Rule, decide
+from holdfast.tools.port import ToolContext
+
+_log: Final = logging.getLogger(__name__)
+
+
+def workspace_path(uri: str | None) -> Path | None:
+    """Return the folder that a `file:` URI names; None for none or another scheme."""
+    if not uri:
+        return None
+    parts = urlsplit(uri)
+    if parts.scheme != "file":
+        return None
+    return Path(url2pathname(parts.path))
+
+
+def context_of(services: Services, state: SessionState) -> ToolContext:
+    """Return where the session's calls run."""
+    return ToolContext(workspace=workspace_path(state.workspace_uri), editor=services.editor())
+
+
+def judge(services: Services, state: SessionState, block: Block) -> inp.Verdict:
+    """Say what the permission rules say about a call."""
+    tool = services.tools.get(block.text_of("name"))
+    if tool is None:
+        names = ", ".join(str(d["name"]) for d in services.tools.definitions)
+        return inp.Verdict(
+            "deny", "unknown tool", detail=f"[Not run: there is no such tool. There are: {names}.]"
+        )
+    arguments = arguments_of(block)
+    granted = [Rule(g.tool, g.pattern, Answer.ALLOW) for g in state.grants]
+    answer = decide(
+        tool.name, tool.target(arguments), services.settings.permissions, tool.mutates, granted
+    )
+    match answer:
+        case Answer.ALLOW:
+            return inp.Verdict("allow", "rule", mutates=tool.mutates)
+        case Answer.DENY:
+            return inp.Verdict(
+                "deny", "rule", detail="[Not run: the user's settings do not allow this call.]"
+            )
+        case Answer.ASK:
+            question = tool.question(arguments, context_of(services, state))
+            return inp.Verdict(
+                "ask",
+                "rule",
+                mutates=tool.mutates,
+                title=question.title,
+                detail=question.detail,
+                pattern=question.pattern,
+            )
+
+
+async def run(services: Services, context: ToolContext, tool_use_id: str, block: Block) -> inp.Ran:
+    """Run a call. Cancellation passes through after the tool has cleaned up."""
+    tool = services.tools.get(block.text_of("name"))
+    if tool is None:
+        return inp.Ran(tool_use_id, (text("There is no such tool."),), is_error=True)
+    try:
+        output = await tool.run(arguments_of(block), context)
+    except Exception as error:  # noqa: BLE001 (the one guard of a foreign part)
+        # A tool is total by contract; one that is not must not end the turn (P3).
+        _log.exception("tool %s failed", tool.name)
+        return inp.Ran(tool_use_id, (text(f"The tool failed: {error!r}"),), is_error=True)
+    todos = None
+    if output.todos is not None:
+        todos = tuple(TodoItem(text=todo.text, status=todo.status) for todo in output.todos)
+    return inp.Ran(tool_use_id, output.content, output.is_error, output.summary, todos)
+
+
+def arguments_of(block: Block) -> Mapping[str, Any]:
+    """Return a call's arguments as they were received."""
+    arguments = block.get("input")
+    return arguments if isinstance(arguments, dict) else {}

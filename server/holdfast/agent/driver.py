@@ -1,0 +1,353 @@
+"""The owner of one session: one task, one mailbox, the only one that appends.
+
+Law: take an input, decide, make it durable, show it, act - in this order, always. An acknowledged
+input is on disk. Nothing in here waits without a limit: the model, the tools and the compactor run
+beside the mailbox and answer through it; a store that cannot be written is tried again, visibly.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any, Final
+
+from holdfast.agent import approvals, compactor, requests
+from holdfast.agent.api import CompactionProgress, Status
+from holdfast.agent.feed import Feed
+from holdfast.agent.limits import env_of, model_request
+from holdfast.agent.reading import status_of
+from holdfast.agent.services import Services
+from holdfast.journal import codec
+from holdfast.journal.store import Durability, Lease, LeaseLost, StoreUnavailable, SummaryChange
+from holdfast.model.port import Capabilities
+from holdfast.session import inputs as inp
+from holdfast.session.events import (
+    ModelSelected,
+    SessionArchived,
+    SessionCreated,
+    SessionRenamed,
+)
+from holdfast.session.fold import fold
+from holdfast.session.lifecycle import advance
+from holdfast.session.state import Phase, SessionState
+
+STORE_RETRY_FIRST_S: Final = 0.25
+STORE_RETRY_MAX_S: Final = 5.0
+MAILBOX_HIGH: Final = 256
+CLOSE_GRACE_S: Final = 5.0
+
+_log: Final = logging.getLogger(__name__)
+
+_PEOPLES: Final = (inp.Submit, inp.Note, inp.CompactAsked, inp.Answered, inp.Resume)
+"""Inputs whose sender waits for the answer and can try again: refused when the store is."""
+
+
+class Driver:
+    """Owns one session while this process holds its lease."""
+
+    def __init__(
+        self,
+        *,
+        session_id: str,
+        lease: Lease,
+        state: SessionState,
+        services: Services,
+        capabilities: Capabilities,
+        on_lost: Callable[[str], None],
+    ) -> None:
+        self.session_id = session_id
+        self.lease = lease
+        self.state = state
+        self.capabilities = capabilities
+        self._services = services
+        self._on_lost = on_lost
+        self._mailbox: asyncio.Queue[_Letter] = asyncio.Queue()
+        self._request_no = 0
+        self._model: asyncio.Task[None] | None = None
+        self._compaction: asyncio.Task[None] | None = None
+        self._calls: dict[str, asyncio.Task[None]] = {}
+        self._timer: asyncio.Task[None] | None = None
+        self._ending: set[asyncio.Task[None]] = set()
+        self._last_sign_ms = services.world.now_ms()
+        self._progress: CompactionProgress | None = None
+        self._store_trouble: str | None = None
+        self._phase_written = ""
+        self._closed = False
+        self.feed = Feed(session_id, services.store, state.seq, self.status())
+        self._owner = asyncio.create_task(self._run(), name=f"session {session_id}")
+        self._ticker = asyncio.create_task(self._tick(), name=f"status {session_id}")
+
+    # -- for the supervisor ----------------------------------------------------------------------
+
+    async def ask(self, given: inp.Input) -> None:
+        """Hand over an input and return when it is durable.
+
+        Raises `StoreUnavailable` or `LeaseLost`; then nothing of it happened.
+        """
+        if self._closed:
+            raise LeaseLost(self.session_id)
+        if self._store_trouble is not None and isinstance(given, _PEOPLES):
+            raise StoreUnavailable(self._store_trouble)
+        if isinstance(given, inp.Stop):
+            self._abort_request()  # Stop works on local state at once, whatever is queued (P7).
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._mailbox.put_nowait(_Letter(given, done, None))
+        await done
+
+    def post(self, given: inp.Input) -> None:
+        """Hand over an input without waiting."""
+        self._mailbox.put_nowait(_Letter(given, None, None))
+
+    def status(self) -> Status:
+        """Return what the session is doing now."""
+        now = self._services.world.now_ms()
+        return status_of(
+            self.session_id,
+            self.state,
+            silent_ms=now - self._last_sign_ms,
+            idle_warn_ms=int(self._services.settings.idle_warn_s * 1000),
+            progress=self._progress,
+            store_trouble=self._store_trouble,
+        )
+
+    async def close(self) -> None:
+        """Stop working on the session and give it back. The turn goes on at the next opening."""
+        self._closed = True
+        self._owner.cancel()
+        self._ticker.cancel()
+        tasks = self._abort_all()
+        await asyncio.wait({self._owner, self._ticker, *tasks}, timeout=CLOSE_GRACE_S)
+        self._refuse_waiting()
+        self.feed.close()
+        await self._services.store.release(self.lease)
+
+    # -- the owner task --------------------------------------------------------------------------
+
+    async def _run(self) -> None:
+        while True:
+            letter = await self._mailbox.get()
+            if letter.request_no is not None and letter.request_no != self._request_no:
+                continue  # From a request that was aborted meanwhile.
+            try:
+                await self._take(letter)
+            except LeaseLost as lost:
+                letter.fail(lost)
+                self._lose()
+                return
+            except StoreUnavailable as error:
+                letter.fail(error)
+                await self._reload()
+            except Exception as error:  # noqa: BLE001 (one guard per input)
+                _log.exception("session %s: an input could not be taken", self.session_id)
+                letter.fail(error)
+                await self._reload()
+
+    async def _take(self, letter: _Letter) -> None:
+        env = env_of(self.session_id, self._services, self.capabilities)
+        step = advance(self.state, letter.given, env)
+        await self._persist(step.records, letter.given)
+        letter.succeed()
+        for effect in step.effects:
+            self._carry_out(effect)
+        if self.state.compaction is None:
+            self._progress = None
+        self.feed.publish_status(self.status())
+
+    async def _persist(self, records: Sequence[inp.Recorded], given: inp.Input) -> None:
+        if not records:
+            return
+        lazy = all(record.event.LAZY for record in records)
+        durability = Durability.LAZY if lazy else Durability.BARRIER
+        encoded = [codec.encode(record) for record in records]
+        change = self._summary_change(records)
+        delay_s = STORE_RETRY_FIRST_S
+        while True:
+            try:
+                await self._services.store.append(self.lease, encoded, durability, change)
+            except StoreUnavailable as error:
+                if isinstance(given, _PEOPLES):
+                    raise
+                # What the world told us cannot be asked for again: keep it and try until it is in.
+                _log.warning("session %s: the store refuses: %s", self.session_id, error)
+                self._store_trouble = str(error)
+                self.feed.publish_status(self.status())
+                await self._services.world.sleep(delay_s)
+                delay_s = min(delay_s * 2, STORE_RETRY_MAX_S)
+            else:
+                break
+        self._store_trouble = None
+        if change is not None and change.phase is not None:
+            self._phase_written = change.phase
+        self.feed.publish(records)
+
+    def _summary_change(self, records: Sequence[inp.Recorded]) -> SummaryChange | None:
+        title = model = phase = None
+        archived = None
+        for record in records:
+            match record.event:
+                case SessionCreated(title=named) | SessionRenamed(title=named):
+                    title = named
+                case ModelSelected(model=selected):
+                    model = selected
+                case SessionArchived(archived=flag):
+                    archived = flag
+                case _:
+                    pass
+        if self.state.phase.value != self._phase_written:
+            phase = self.state.phase.value
+        if title is None and model is None and phase is None and archived is None:
+            return None
+        return SummaryChange(title=title, model=model, phase=phase, archived=archived)
+
+    async def _reload(self) -> None:
+        """Fold the journal anew: what could not be written did not happen."""
+        records = await self._services.store.read(self.session_id)
+        decoded = [codec.decode(record) for record in records]
+        self.state = fold((r.seq, r.at_ms, r.event) for r in decoded)
+        self.feed.publish_status(self.status())
+
+    # -- effects ---------------------------------------------------------------------------------
+
+    def _carry_out(self, effect: inp.Effect) -> None:
+        match effect:
+            case inp.CallModel():
+                self._call_model(effect)
+            case inp.AbortModel():
+                self._abort_request()
+            case inp.Judge():
+                self._start_call(effect.tool_use_id, self._judge(effect))
+            case inp.RunTool():
+                self._start_call(effect.tool_use_id, self._run_tool(effect))
+            case inp.KillTools():
+                for call in self._calls.values():
+                    self._end(call)
+                self._calls.clear()
+            case inp.WakeAt():
+                self._end(self._timer)
+                self._timer = asyncio.create_task(self._wake(effect.at_ms))
+            case inp.PrepareCompaction():
+                self._end(self._compaction)
+                self._compaction = asyncio.create_task(self._prepare(effect))
+            case inp.AbortCompaction():
+                self._end(self._compaction)
+                self._compaction = None
+
+    def _call_model(self, effect: inp.CallModel) -> None:
+        self._abort_request()
+        number = self._request_no
+        self._last_sign_ms = self._services.world.now_ms()
+        request = model_request(self._services, self.state, self.capabilities, effect.model)
+        self._model = asyncio.create_task(
+            requests.run_request(
+                self._services.model,
+                request,
+                lambda given: self._mailbox.put_nowait(_Letter(given, None, number)),
+                self._sign_of_life,
+                self._room,
+            ),
+            name=f"request {self.session_id} {effect.attempt}",
+        )
+
+    def _abort_request(self) -> None:
+        self._request_no += 1  # Whatever the old request still posts is dropped.
+        self._end(self._model)
+        self._model = None
+
+    def _start_call(self, tool_use_id: str, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work, name=f"call {tool_use_id}")
+        self._calls[tool_use_id] = task
+        task.add_done_callback(lambda done: self._forget_call(tool_use_id, done))
+
+    def _forget_call(self, tool_use_id: str, done: asyncio.Task[None]) -> None:
+        if self._calls.get(tool_use_id) is done:
+            del self._calls[tool_use_id]
+
+    async def _judge(self, effect: inp.Judge) -> None:
+        verdict = await asyncio.to_thread(approvals.judge, self._services, self.state, effect.block)
+        self.post(inp.Judged(effect.tool_use_id, verdict))
+
+    async def _run_tool(self, effect: inp.RunTool) -> None:
+        context = approvals.context_of(self._services, self.state)
+        self.post(await approvals.run(self._services, context, effect.tool_use_id, effect.block))
+
+    async def _wake(self, at_ms: int) -> None:
+        await self._services.world.sleep(max(0, at_ms - self._services.world.now_ms()) / 1000)
+        self.post(inp.Tick())
+
+    async def _prepare(self, effect: inp.PrepareCompaction) -> None:
+        running = self.state.compaction
+        if running is None:
+            return
+        task = compactor.Task.of(self.state, running.started, self._services, self.capabilities)
+        await compactor.prepare(
+            task, self._services, self.post, self._show_progress, digest_only=effect.digest_only
+        )
+
+    def _show_progress(self, progress: CompactionProgress) -> None:
+        self._progress = progress
+        self.feed.publish_status(self.status())
+
+    def _sign_of_life(self) -> None:
+        self._last_sign_ms = self._services.world.now_ms()
+
+    async def _room(self) -> None:
+        while self._mailbox.qsize() > MAILBOX_HIGH:
+            await self._services.world.sleep(0.01)
+
+    async def _tick(self) -> None:
+        """Show the passing of time once a second while something is waited for."""
+        while True:
+            await self._services.world.sleep(1.0)
+            if self.state.phase not in {Phase.IDLE, Phase.QUEUED} or self.state.compaction:
+                self.feed.publish_status(self.status())
+
+    # -- ends ------------------------------------------------------------------------------------
+
+    def _end(self, task: asyncio.Task[None] | None) -> None:
+        """Cancel a task without waiting for it; it is kept until it has cleaned up."""
+        if task is None or task.done():
+            return
+        task.cancel()
+        self._ending.add(task)
+        task.add_done_callback(self._ending.discard)
+
+    def _abort_all(self) -> set[asyncio.Task[None]]:
+        self._request_no += 1
+        for task in (self._model, self._compaction, self._timer, *self._calls.values()):
+            self._end(task)
+        return set(self._ending)
+
+    def _lose(self) -> None:
+        _log.warning("session %s: another server took over", self.session_id)
+        self._closed = True
+        self._abort_all()
+        self._ticker.cancel()
+        self._refuse_waiting()
+        self.feed.close()
+        self._on_lost(self.session_id)
+
+    def _refuse_waiting(self) -> None:
+        while not self._mailbox.empty():
+            self._mailbox.get_nowait().fail(LeaseLost(self.session_id))
+
+
+class _Letter:
+    """An input in the mailbox, with whoever waits for it and the request it came from."""
+
+    __slots__ = ("_done", "given", "request_no")
+
+    def __init__(
+        self, given: inp.Input, done: asyncio.Future[None] | None, request_no: int | None
+    ) -> None:
+        self.given = given
+        self._done = done
+        self.request_no = request_no
+
+    def succeed(self) -> None:
+        if self._done is not None and not self._done.done():
+            self._done.set_result(None)
+
+    def fail(self, error: Exception) -> None:
+        if self._done is not None and not self._done.done():
+            self._done.set_exception(error)

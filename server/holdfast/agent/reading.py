@@ -1,0 +1,170 @@
+"""A session's state in the words of its readers: status, view, readable messages.
+
+Law: pure functions of the state; nothing here changes or waits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
+
+from holdfast.agent.api import (
+    CompactionProgress,
+    OpenQuestion,
+    ReadableMessage,
+    SessionView,
+    Status,
+)
+from holdfast.conversation.history import ASSISTANT, Block, Message
+from holdfast.session import view
+from holdfast.session.state import Phase, SessionState
+
+_CALL_LINE_CHARS: Final = 200
+
+
+def status_of(
+    session_id: str,
+    state: SessionState,
+    *,
+    silent_ms: int = 0,
+    idle_warn_ms: int = 10_000,
+    progress: CompactionProgress | None = None,
+    store_trouble: str | None = None,
+    read_only: str | None = None,
+) -> Status:
+    """Return what a session is doing, why, and when that changes."""
+    phase = state.phase
+    if store_trouble is not None:
+        return Status(
+            session_id,
+            Phase.PAUSED.value,
+            reason="storage",
+            message=f"The session store cannot be written. ({store_trouble})",
+            advice="Free some disk space; the turn then goes on by itself.",
+        )
+    turn = state.turn
+    failure = turn.failure if turn else None
+    silent = silent_ms if phase in {Phase.REQUESTING, Phase.STREAMING} else 0
+    common: dict[str, Any] = {
+        "session_id": session_id,
+        "phase": phase.value,
+        "progress": progress if state.compaction is not None else None,
+        "silent_ms": silent if silent >= idle_warn_ms else None,
+        "read_only": read_only,
+    }
+    if state.pause is not None:
+        pause = state.pause
+        return Status(
+            **common,
+            reason=pause.reason,
+            message=pause.message,
+            advice=pause.advice,
+            retry_at_ms=pause.retry_at_ms,
+        )
+    if state.wait is not None:
+        return Status(
+            **common,
+            reason=state.wait.reason,
+            message=failure.message if failure else None,
+            attempt=state.wait.attempt,
+            retry_at_ms=state.wait.retry_at_ms,
+        )
+    attempt = turn.attempts + 1 if turn and turn.attempts else None
+    return Status(**common, attempt=attempt)
+
+
+def view_of(
+    session_id: str, state: SessionState, status: Status, window_tokens: int
+) -> SessionView:
+    """Return a session as a person would want to know it."""
+    return SessionView(
+        session_id=session_id,
+        title=state.title,
+        workspace_uri=state.workspace_uri,
+        model=state.model,
+        phase=status.phase,
+        seq=state.seq,
+        archived=state.archived,
+        updated_at_ms=state.updated_at_ms,
+        status=status,
+        context_tokens=view.context_tokens(state),
+        window_tokens=window_tokens,
+        output_tokens=state.total_output_tokens,
+        questions=questions_of(session_id, state),
+        todos=tuple({"text": t.text, "status": t.status} for t in state.todos),
+        queue=tuple(
+            {"promptId": p.prompt_id, "turnId": p.turn_id, "text": text_of(p.blocks)}
+            for p in state.queue
+        ),
+        compactions=tuple(c.compaction_id for c in state.compactions),
+        repairs=tuple(state.repairs),
+    )
+
+
+def questions_of(session_id: str, state: SessionState) -> tuple[OpenQuestion, ...]:
+    """Return the permission questions that wait for an answer."""
+    return tuple(
+        OpenQuestion(
+            question_id=q.question_id,
+            session_id=session_id,
+            tool_use_id=q.tool_use_id,
+            tool=q.tool,
+            title=q.title,
+            detail=q.detail,
+            pattern=q.pattern,
+        )
+        for q in state.questions.values()
+    )
+
+
+def readable(state: SessionState) -> list[ReadableMessage]:
+    """Return the whole history, the part of an answer that has arrived included (P1)."""
+    messages = [readable_message(message) for message in state.messages]
+    if state.response is not None and (partial := state.response.text_so_far()):
+        messages.append(
+            ReadableMessage(ASSISTANT, "partial", partial, ({"type": "text", "text": partial},))
+        )
+    return messages
+
+
+def readable_message(message: Message) -> ReadableMessage:
+    """Return one message for people."""
+    return ReadableMessage(
+        message.role,
+        message.origin,
+        text_of(message.blocks),
+        tuple(dict(block.data) for block in message.blocks),
+    )
+
+
+def text_of(blocks: Iterable[Block]) -> str:
+    """Return blocks as plain text: words as they are, calls and results as one line each."""
+    return "\n".join(line for block in blocks if (line := _line(block)))
+
+
+def _line(block: Block) -> str:
+    match block.type:
+        case "text":
+            return block.text_of("text")
+        case "tool_use":
+            arguments = str(block.get("input"))[:_CALL_LINE_CHARS]
+            return f"[call {block.text_of('name')}: {arguments}]"
+        case "tool_result":
+            mark = "failed" if block.get("is_error") else "result"
+            return f"[{mark}: {_result_text(block.get('content'))}]"
+        case "thinking" | "redacted_thinking":
+            return ""
+        case other:
+            return f"[{other or 'unknown block'}]"
+
+
+def _result_text(content: Any) -> str:
+    if isinstance(content, str):
+        return content
+    if not isinstance(content, Sequence):
+        return ""
+    return "\n".join(
+        str(item.get("text") or f"[{item.get('type')}]")
+        for item in content
+        if isinstance(item, dict)
+    )

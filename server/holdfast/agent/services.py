@@ -1,0 +1,71 @@
+"""What a driver works with, and the bounds it works under.
+
+Law: all that is concrete comes from `app.py` and is handed down; nothing is global. Settings may
+change while sessions run: the holder is shared, the value in it is frozen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+import attrs
+
+from holdfast.agent.clock import World
+from holdfast.conversation import encoding, tokens
+from holdfast.journal.store import Store
+from holdfast.model.port import Model
+from holdfast.tools.permissions import Rule
+from holdfast.tools.port import Editor, Tool
+
+
+class Tools(Protocol):
+    """The tools that sessions may use."""
+
+    @property
+    def definitions(self) -> Sequence[Mapping[str, Any]]:
+        """The tools in the API's shape, in constant order and bytes."""
+        ...
+
+    def get(self, name: str) -> Tool | None:
+        """Return a tool by its name."""
+        ...
+
+
+@attrs.frozen
+class AgentSettings:
+    """The bounds of turns and compactions. Seconds and tokens as the names say."""
+
+    model: str
+    max_output_tokens: int = 32_000
+    context_window_tokens: int | None = None
+    soft_mark: float = 0.75
+    hard_mark: float = 0.92
+    compaction_deadline_s: float = 120.0
+    idle_warn_s: float = 10.0
+    idle_cut_s: float = 90.0
+    retry_budget_s: float = 600.0
+    retry_max_delay_s: float = 60.0
+    permissions: tuple[Rule, ...] = ()
+
+
+class Services:
+    """The shared services of all sessions."""
+
+    def __init__(
+        self, *, store: Store, model: Model, tools: Tools, world: World, settings: AgentSettings
+    ) -> None:
+        self.store = store
+        self.model = model
+        self.tools = tools
+        self.world = world
+        self.settings = settings
+        self.editors: dict[str, Editor] = {}
+        self.overhead_tokens = int(
+            sum(len(encoding.encode(dict(tool))) for tool in tools.definitions)
+            / tokens.BYTES_PER_TOKEN
+        )
+
+    def editor(self) -> Editor | None:
+        """Return the editor of the connection that came last."""
+        return next(reversed(self.editors.values()), None)

@@ -1,0 +1,111 @@
+"""The command `holdfast`: arguments in, exit status out."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from holdfast import __version__
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line and return the exit status: 0 good, 1 findings or failed, 2 cannot."""
+    arguments = _parser().parse_args(argv)
+    try:
+        return int(arguments.run(arguments))
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        return 141
+    except _expected_errors() as error:
+        action = getattr(error, "action", "")
+        print(f"holdfast: {error} {action}".rstrip(), file=sys.stderr)
+        return 2
+
+
+def _expected_errors() -> tuple[type[Exception], ...]:
+    from holdfast.agent.api import AgentError
+    from holdfast.journal.store import StoreError
+    from holdfast.model.port import ModelFailed
+
+    return (AgentError, StoreError, ModelFailed, OSError)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="holdfast",
+        description="A language server that owns AI coding sessions, so that they never die.",
+    )
+    parser.add_argument("--version", action="version", version=f"holdfast {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    lsp = commands.add_parser("lsp", help="language server on stdio: what an editor starts")
+    lsp.add_argument("--in-process", action="store_true", help="run everything in this process")
+    lsp.add_argument("--data-dir", type=Path, help="where sessions are kept")
+    lsp.add_argument("--log-file", type=Path, help="write the log there instead of to stderr")
+    lsp.set_defaults(run=_lsp)
+
+    demo = commands.add_parser(
+        "demo", help="plays the failures and shows the session surviving them"
+    )
+    demo.add_argument("--live", action="store_true", help="a short real session with your key")
+    demo.set_defaults(run=_demo)
+
+    sessions = commands.add_parser("sessions", help="list, show, export or delete sessions")
+    sessions.add_argument(
+        "action", nargs="?", default="list", choices=("list", "show", "export", "delete")
+    )
+    sessions.add_argument("session_id", nargs="?", metavar="ID")
+    sessions.add_argument(
+        "--format", default="markdown", choices=("jsonl", "markdown", "claude-code")
+    )
+    sessions.add_argument("--json", action="store_true", help="print JSON")
+    sessions.set_defaults(run=_sessions)
+
+    importer = commands.add_parser("import", help="a transcript becomes a session")
+    importer.add_argument("path", type=Path, metavar="PATH")
+    importer.add_argument("--json", action="store_true", help="print JSON")
+    importer.set_defaults(run=_import)
+
+    simulator = commands.add_parser("simulator", help="the strict local Messages API")
+    simulator.add_argument("--port", type=int, default=0, help="0 chooses a free port")
+    simulator.add_argument("--script", type=Path, help="a JSON file of scripted answers and faults")
+    simulator.set_defaults(run=_simulator)
+    return parser
+
+
+def _lsp(arguments: argparse.Namespace) -> int:
+    from holdfast.cli import lsp
+
+    return lsp.run(data_dir=arguments.data_dir, log_file=arguments.log_file)
+
+
+def _demo(arguments: argparse.Namespace) -> int:
+    from holdfast.cli import demo, live
+
+    return asyncio.run(live.run() if arguments.live else demo.run())
+
+
+def _sessions(arguments: argparse.Namespace) -> int:
+    from holdfast.cli import sessions
+
+    return asyncio.run(
+        sessions.run(
+            arguments.action, arguments.session_id, arguments.format, as_json=arguments.json
+        )
+    )
+
+
+def _import(arguments: argparse.Namespace) -> int:
+    from holdfast.cli import sessions
+
+    return asyncio.run(sessions.run_import(arguments.path, as_json=arguments.json))
+
+
+def _simulator(arguments: argparse.Namespace) -> int:
+    from holdfast.cli import simulator
+
+    return asyncio.run(simulator.run(arguments.port, arguments.script))

@@ -1,0 +1,302 @@
+"""What goes into the turn's state machine and what comes out of it.
+
+Law: inputs are facts from the world (a prompt, a stream item, a timer, a restart), effects are
+wishes to the world. The machine neither waits nor acts; `agent/driver.py` does both.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, TypeAlias
+
+import attrs
+
+from holdfast.conversation.history import Block
+from holdfast.session.events import AnyEvent, Event, Rung, TodoItem, ToolOutcome, Usage
+from holdfast.session.failures import Failure
+
+
+@attrs.frozen
+class Limits:
+    """The bounds a session runs under; from settings and the model's capabilities.
+
+    Marks are fractions of the window. Times in milliseconds.
+    """
+
+    model: str
+    window_tokens: int = 200_000
+    max_output_tokens: int = 32_000
+    soft_mark: float = 0.75
+    hard_mark: float = 0.92
+    keep_fraction: float = 0.2
+    overhead_tokens: int = 0
+    retry_budget_ms: int = 600_000
+    retry_max_delay_ms: int = 60_000
+
+    @property
+    def soft_tokens(self) -> int:
+        """From here on a compaction is prepared beside the session."""
+        return int(self.window_tokens * self.soft_mark) - self.overhead_tokens
+
+    @property
+    def hard_tokens(self) -> int:
+        """No request is sent above this without a compaction."""
+        return int(self.window_tokens * self.hard_mark) - self.overhead_tokens
+
+    @property
+    def keep_tokens(self) -> int:
+        """How much of the recent history a compaction keeps verbatim."""
+        return int(self.window_tokens * self.keep_fraction)
+
+
+@attrs.frozen
+class Env:
+    """Time, chance and bounds for one step. `jitter` is uniform in [0, 1)."""
+
+    session_id: str
+    now_ms: int
+    jitter: float
+    limits: Limits
+
+
+# -- inputs --------------------------------------------------------------------------------------
+
+
+@attrs.frozen
+class Submit:
+    """A person sent a prompt."""
+
+    prompt_id: str
+    turn_id: str
+    blocks: tuple[Block, ...]
+
+
+@attrs.frozen
+class Arrived:
+    """Part of the response arrived: lazy events, in order."""
+
+    events: tuple[Event, ...]
+
+
+@attrs.frozen
+class Completed:
+    """The response is complete."""
+
+    message_id: str
+    stop_reason: str
+    usage: Usage
+    detail: str = ""
+
+
+@attrs.frozen
+class Failed:
+    """The request failed, before or after something of the response arrived."""
+
+    failure: Failure
+
+
+@attrs.frozen
+class Verdict:
+    """What the permission rules say about a call."""
+
+    answer: Literal["allow", "ask", "deny"]
+    by: str
+    mutates: bool = True
+    title: str = ""
+    detail: str = ""
+    pattern: str = ""
+
+
+@attrs.frozen
+class Judged:
+    """The permission rules were asked about a call."""
+
+    tool_use_id: str
+    verdict: Verdict
+
+
+@attrs.frozen
+class Ran:
+    """A tool call came back."""
+
+    tool_use_id: str
+    content: tuple[Block, ...]
+    is_error: bool = False
+    summary: str = ""
+    todos: tuple[TodoItem, ...] | None = None
+    outcome: ToolOutcome = ToolOutcome.FINISHED
+
+
+@attrs.frozen
+class Answered:
+    """A person answered a question."""
+
+    question_id: str
+    answer: Literal["allow", "allowAlways", "deny"]
+
+
+@attrs.frozen
+class Stop:
+    """A person stops the turn."""
+
+
+@attrs.frozen
+class Resume:
+    """A person lets a paused, waiting or held session go on now."""
+
+
+@attrs.frozen
+class Tick:
+    """The timer that a `WakeAt` asked for went off, perhaps early, perhaps twice."""
+
+
+@attrs.frozen
+class Restarted:
+    """A new owner opened the session."""
+
+    generation: int
+
+
+@attrs.frozen
+class CompactAsked:
+    """A person asks for a compaction."""
+
+    instructions: str = ""
+
+
+@attrs.frozen
+class RungFailed:
+    """A rung of the compaction ladder did not hold."""
+
+    compaction_id: str
+    rung: Rung
+    attempt: int
+    reason: str
+    detail: str = ""
+
+
+@attrs.frozen
+class CompactionReady:
+    """A summary that passed the acceptance bar."""
+
+    compaction_id: str
+    rung: Rung
+    summary: str
+
+
+@attrs.frozen
+class CancelCompaction:
+    """A person cancels the running compaction."""
+
+
+@attrs.frozen
+class Note:
+    """Facts that change nothing about the turn (rename, archive, import, undo, rewind)."""
+
+    events: tuple[AnyEvent, ...]
+
+
+Input: TypeAlias = (
+    Submit
+    | Arrived
+    | Completed
+    | Failed
+    | Judged
+    | Ran
+    | Answered
+    | Stop
+    | Resume
+    | Tick
+    | Restarted
+    | CompactAsked
+    | RungFailed
+    | CompactionReady
+    | CancelCompaction
+    | Note
+)
+
+
+# -- effects -------------------------------------------------------------------------------------
+
+
+@attrs.frozen
+class CallModel:
+    """Send the request that the view describes."""
+
+    turn_id: str
+    attempt: int
+    model: str
+
+
+@attrs.frozen
+class AbortModel:
+    """Close the connection of the request under way, if any."""
+
+
+@attrs.frozen
+class Judge:
+    """Ask the permission rules about a call."""
+
+    tool_use_id: str
+    block: Block
+
+
+@attrs.frozen
+class RunTool:
+    """Run a call that was authorised and is recorded as started."""
+
+    tool_use_id: str
+    block: Block
+
+
+@attrs.frozen
+class KillTools:
+    """Stop all running calls."""
+
+
+@attrs.frozen
+class WakeAt:
+    """Send a `Tick` at `at_ms` (wall clock)."""
+
+    at_ms: int
+
+
+@attrs.frozen
+class PrepareCompaction:
+    """Prepare a summary beside the session; `digest_only` when there is no time for the model."""
+
+    compaction_id: str
+    digest_only: bool
+
+
+@attrs.frozen
+class AbortCompaction:
+    """Stop preparing."""
+
+
+Effect: TypeAlias = (
+    CallModel
+    | AbortModel
+    | Judge
+    | RunTool
+    | KillTools
+    | WakeAt
+    | PrepareCompaction
+    | AbortCompaction
+)
+
+
+@attrs.frozen
+class Recorded:
+    """An event with the journal number and wall-clock time it was folded under."""
+
+    seq: int
+    at_ms: int
+    event: Event
+
+
+@attrs.frozen
+class Advance:
+    """The outcome of one step: what must be in the journal before the effects are carried out."""
+
+    records: tuple[Recorded, ...]
+    effects: tuple[Effect, ...]

@@ -1,0 +1,171 @@
+"""The turn's state machine: state + input -> events + effects.
+
+Law: this is the only place that decides. `advance` folds its own events into the state as it goes,
+so that a decision can depend on the one before it; the caller must make the events durable before
+it carries out an effect or acknowledges anything, and must fold the journal anew when it cannot.
+No input is illegal: what does not fit the phase changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from holdfast.session import compaction, model_calls, tool_calls
+from holdfast.session import events as ev
+from holdfast.session import inputs as inp
+from holdfast.session.state import Phase, SessionState
+from holdfast.session.step import Step
+
+
+def advance(state: SessionState, given: inp.Input, env: inp.Env) -> inp.Advance:
+    """Take one step. Changes `state` through the fold and returns what to persist and to do."""
+    step = Step(state, env)
+    _DECISIONS[type(given)](step, given)
+    if type(given) is not inp.Arrived:  # Deltas come by the hundred and open no new question.
+        compaction.commit_prepared(step)
+        model_calls.request(step)
+        compaction.start_in_background(step)
+    return step.finish()
+
+
+# -- people --------------------------------------------------------------------------------------
+
+
+def _submit(step: Step, given: inp.Submit) -> None:
+    if given.prompt_id in step.state.prompts:
+        return  # The same prompt id twice is one prompt.
+    step.emit(
+        ev.PromptAccepted(
+            prompt_id=given.prompt_id, turn_id=given.turn_id, content=ev.raw_blocks(given.blocks)
+        )
+    )
+    turn = step.state.turn
+    if turn is not None and step.state.phase is Phase.PAUSED:
+        # The next prompt always works: it takes over from a turn that cannot go on (P3).
+        step.emit(ev.TurnEnded(turn_id=turn.turn_id, reason=ev.TurnEnd.SUPERSEDED))
+    model_calls.next_turn(step)
+
+
+def _stop(step: Step, _given: inp.Stop) -> None:
+    state = step.state
+    turn = state.turn
+    if turn is None:
+        return
+    step.emit(ev.StopRequested(turn_id=turn.turn_id))
+    if state.requested:
+        step.want(inp.AbortModel())
+        step.emit(ev.ResponseCut(cause=ev.CutCause.STOPPED))
+    if state.calls:
+        step.want(inp.KillTools())
+        tool_calls.settle_open(step, started=ev.ToolOutcome.INTERRUPTED)
+    compaction.cancel_blocking(step)
+    step.emit(ev.TurnEnded(turn_id=turn.turn_id, reason=ev.TurnEnd.STOPPED))
+
+
+def _resume(step: Step, _given: inp.Resume) -> None:
+    match step.state.phase:
+        case Phase.PAUSED | Phase.WAITING:
+            step.emit(ev.TurnResumed(by="user"))
+            model_calls.request(step)
+        case Phase.QUEUED:
+            model_calls.next_turn(step, held_too=True)
+        case _:
+            pass
+
+
+def _note(step: Step, given: inp.Note) -> None:
+    for event in given.events:
+        step.emit(event)
+
+
+# -- time and restarts ---------------------------------------------------------------------------
+
+
+def _tick(step: Step, _given: inp.Tick) -> None:
+    state = step.state
+    due = state.wait or state.pause
+    if due is None or due.retry_at_ms is None:
+        return
+    if step.env.now_ms < due.retry_at_ms:
+        step.want(inp.WakeAt(due.retry_at_ms))
+        return
+    step.emit(ev.TurnResumed(by="timer" if state.wait is not None else "probe"))
+    model_calls.request(step)
+
+
+def _restarted(step: Step, given: inp.Restarted) -> None:
+    """Carry out the row of `phases.RESTART` for the phase that the last owner left."""
+    state = step.state
+    phase = state.phase
+    if phase is not Phase.IDLE or state.compaction is not None:
+        step.emit(ev.SessionRecovered(phase=phase.value, generation=given.generation))
+    match phase:
+        case Phase.QUEUED:
+            model_calls.next_turn(step)
+        case Phase.COMPACTING:
+            compaction.prepare_again(step)
+        case Phase.REQUESTING | Phase.STREAMING:
+            if state.response is not None:
+                step.emit(ev.ResponseCut(cause=ev.CutCause.RESTART))
+            model_calls.request(step)
+        case Phase.ASKING | Phase.RUNNING_TOOLS:
+            tool_calls.recover(step)
+        case Phase.WAITING | Phase.PAUSED:
+            due = state.wait or state.pause
+            if due is not None and due.retry_at_ms is not None:
+                step.want(inp.WakeAt(due.retry_at_ms))
+        case Phase.IDLE:
+            pass
+    if state.compaction is not None and not state.compaction.started.blocking:
+        compaction.prepare_again(step)
+
+
+# -- the response --------------------------------------------------------------------------------
+
+
+def _arrived(step: Step, given: inp.Arrived) -> None:
+    for event in given.events:
+        step.emit(tool_calls.normalised(step.state, event))
+
+
+def _completed(step: Step, given: inp.Completed) -> None:
+    state = step.state
+    turn = state.turn
+    if turn is None or not state.requested:
+        return
+    step.emit(
+        ev.ResponseFinished(
+            message_id=given.message_id,
+            stop_reason=given.stop_reason,
+            usage=given.usage,
+            detail=given.detail,
+        )
+    )
+    if state.calls:
+        tool_calls.begin(step, cut_last=given.stop_reason == "max_tokens")
+        return
+    refused = given.stop_reason == "refusal"
+    reason = ev.TurnEnd.REFUSED if refused else ev.TurnEnd.COMPLETED
+    step.emit(ev.TurnEnded(turn_id=turn.turn_id, reason=reason))
+    model_calls.next_turn(step)
+
+
+_DECISIONS: Final[dict[type[Any], Callable[[Step, Any], None]]] = {
+    inp.Submit: _submit,
+    inp.Stop: _stop,
+    inp.Resume: _resume,
+    inp.Note: _note,
+    inp.Tick: _tick,
+    inp.Restarted: _restarted,
+    inp.Arrived: _arrived,
+    inp.Completed: _completed,
+    inp.Failed: model_calls.failed,
+    inp.Judged: tool_calls.judged,
+    inp.Ran: tool_calls.ran,
+    inp.Answered: tool_calls.answered,
+    inp.CompactAsked: compaction.asked,
+    inp.RungFailed: compaction.rung_failed,
+    inp.CompactionReady: compaction.ready,
+    inp.CancelCompaction: compaction.cancelled,
+}

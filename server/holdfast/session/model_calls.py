@@ -1,0 +1,125 @@
+"""Decisions about requests: when one is sent, what follows a failure.
+
+Law: no request leaves without a pre-flight check (P2), every failure ends in a retry at a known
+time, a smaller request, or a pause with a reason and a next step (P3, P7). Nothing here depends on
+status codes; `failures.POLICIES` is the whole policy.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from holdfast.conversation import repair as repairs
+from holdfast.conversation import rules
+from holdfast.session import compaction, view
+from holdfast.session import events as ev
+from holdfast.session import inputs as inp
+from holdfast.session.edits import repair_event
+from holdfast.session.failures import POLICIES, Failure, FailureKind, Policy, Remedy
+from holdfast.session.state import Phase, Turn
+from holdfast.session.step import Step
+
+RESHAPES_MAX: Final = 2
+"""How often one turn's request is made smaller after the API refused its size."""
+
+
+def next_turn(step: Step, *, held_too: bool = False) -> None:
+    """Start the turn of the oldest queued prompt, if the session is free."""
+    state = step.state
+    if state.turn is not None or not state.queue or (state.held and not held_too):
+        return
+    prompt = state.queue[0]
+    step.emit(ev.TurnStarted(turn_id=prompt.turn_id, prompt_id=prompt.prompt_id))
+    request(step)
+
+
+def request(step: Step) -> None:
+    """Send the next request of the turn, or first make room for it."""
+    state = step.state
+    turn = state.turn
+    if turn is None or state.phase is not Phase.REQUESTING or state.requested:
+        return
+    compaction.commit_prepared(step)
+    if compaction.make_room(step):
+        return
+    _preflight(step)
+    model = state.model or step.env.limits.model
+    attempt = turn.attempts + 1
+    step.emit(ev.RequestStarted(turn_id=turn.turn_id, attempt=attempt, model=model))
+    step.want(inp.CallModel(turn.turn_id, attempt, model))
+
+
+def _preflight(step: Step) -> None:
+    """Repair the history if a rule is broken; the repair is a record, made once (design §4)."""
+    if not rules.validate(view.messages(step.state)):
+        return
+    history = tuple(step.state.messages)
+    repaired = repairs.repair(history)
+    event = repair_event(f"r_{step.state.seq + 1}", history, repaired)
+    if event is not None:
+        step.emit(event)
+
+
+def failed(step: Step, given: inp.Failed) -> None:
+    """React to a failed request by its kind's policy."""
+    state = step.state
+    turn = state.turn
+    if turn is None or not state.requested:
+        return
+    failure = given.failure
+    if state.response is not None and state.response.started:
+        step.emit(ev.ResponseCut(cause=ev.CutCause.FAILURE, detail=failure.message))
+    attempt = turn.attempts + 1
+    step.emit(ev.RequestFailed(turn_id=turn.turn_id, attempt=attempt, failure=failure))
+    policy = POLICIES[failure.kind]
+    match policy.remedy:
+        case Remedy.RETRY | Remedy.CONTINUE:
+            _retry(step, turn, failure, policy)
+        case Remedy.RESHAPE:
+            _reshape(step, turn, failure, policy)
+        case Remedy.ASK:
+            pause(step, failure, policy, None)
+
+
+def _retry(step: Step, turn: Turn, failure: Failure, policy: Policy) -> None:
+    now = step.env.now_ms
+    limits = step.env.limits
+    backoff = min(limits.retry_max_delay_ms, policy.base_ms * 2 ** min(turn.attempts - 1, 16))
+    delay = int(backoff * (0.5 + 0.5 * step.env.jitter))
+    if failure.retry_after_ms is not None:
+        delay = max(failure.retry_after_ms, policy.base_ms // 2)
+    since = now if turn.trouble_since_ms is None else turn.trouble_since_ms
+    if now + delay - since > limits.retry_budget_ms:
+        probe = policy.probe_ms if policy.probe_ms is not None else limits.retry_max_delay_ms
+        pause(step, failure, policy, now + max(delay, probe))
+        return
+    at_ms = now + delay
+    step.emit(
+        ev.RetryScheduled(attempt=turn.attempts + 1, retry_at_ms=at_ms, reason=failure.kind.value)
+    )
+    step.want(inp.WakeAt(at_ms))
+
+
+def _reshape(step: Step, turn: Turn, failure: Failure, policy: Policy) -> None:
+    too_big = failure.kind in {FailureKind.TOO_LONG, FailureKind.TOO_LARGE}
+    if (
+        too_big
+        and turn.reshapes < RESHAPES_MAX
+        and compaction.start(step, "overflow", blocking=True)
+    ):
+        return
+    pause(step, failure, policy, None)
+
+
+def pause(step: Step, failure: Failure, policy: Policy, retry_at_ms: int | None) -> None:
+    """Pause the turn: reason, the server's own words, what to do, when it tries by itself."""
+    step.emit(
+        ev.TurnPaused(
+            reason=failure.kind.value,
+            message=f"{policy.says} ({failure.message})" if failure.message else policy.says,
+            advice=policy.advice,
+            retry_at_ms=retry_at_ms,
+        )
+    )
+    if retry_at_ms is not None:
+        step.want(inp.WakeAt(retry_at_ms))

@@ -1,0 +1,239 @@
+"""What a session is at one moment: the values that the fold keeps.
+
+Law: this module holds data and questions about it, no rule of change. All change is in `fold.py`;
+all decisions are in `lifecycle.py`. A tool call and its result are one value here, so that a call
+without a result cannot be represented in a finished history (P2).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from enum import StrEnum
+from typing import Final
+
+import attrs
+
+from holdfast.conversation.history import Block, Message
+from holdfast.session.events import (
+    CompactionStarted,
+    QuestionAsked,
+    RepairNote,
+    Rung,
+    TodoItem,
+    ToolOutcome,
+    Usage,
+)
+from holdfast.session.failures import Failure
+
+
+class Phase(StrEnum):
+    """Where a session is. `lifecycle.RESTART` says what a restart does in each."""
+
+    IDLE = "idle"
+    QUEUED = "queued"
+    COMPACTING = "compacting"
+    REQUESTING = "requesting"
+    STREAMING = "streaming"
+    ASKING = "asking"
+    RUNNING_TOOLS = "runningTools"
+    WAITING = "waiting"
+    PAUSED = "paused"
+
+
+class CallState(StrEnum):
+    """The life of one tool call."""
+
+    REQUESTED = "requested"
+    ASKED = "asked"
+    AUTHORISED = "authorised"
+    STARTED = "started"
+    SETTLED = "settled"
+
+
+@attrs.frozen
+class Prompt:
+    """A prompt that waits in the queue."""
+
+    prompt_id: str
+    turn_id: str
+    blocks: tuple[Block, ...]
+
+
+@attrs.define
+class ToolCall:
+    """One tool call of the latest assistant message, with its result when it has one."""
+
+    tool_use_id: str
+    name: str
+    block: Block
+    state: CallState = CallState.REQUESTED
+    mutates: bool = True
+    outcome: ToolOutcome | None = None
+    result: Block | None = None
+
+
+@attrs.define
+class Turn:
+    """The turn under way.
+
+    `attempts` counts failures since the last progress, `trouble_since_ms` is when they began.
+    `reshapes` counts how often the request was made smaller after a refusal.
+    """
+
+    turn_id: str
+    prompt_id: str
+    attempts: int = 0
+    trouble_since_ms: int | None = None
+    reshapes: int = 0
+    failure: Failure | None = None
+
+
+@attrs.define
+class OpenResponse:
+    """A response that is arriving. `texts` holds the text of open and closed text blocks."""
+
+    started: bool = False
+    message_id: str = ""
+    blocks: dict[int, Block] = attrs.Factory(dict)
+    texts: dict[int, list[str]] = attrs.Factory(dict)
+    names: dict[int, str] = attrs.Factory(dict)
+
+    def text_so_far(self) -> str:
+        """Return all text that has arrived, in block order."""
+        return "".join("".join(self.texts[index]) for index in sorted(self.texts))
+
+    def tool_names(self) -> tuple[str, ...]:
+        """Return the names of the tools whose calls had begun, closed or not."""
+        return tuple(self.names[index] for index in sorted(self.names) if self.names[index])
+
+
+@attrs.frozen
+class Pause:
+    """Why a turn is paused and what may be done."""
+
+    reason: str
+    message: str
+    advice: str
+    retry_at_ms: int | None
+
+
+@attrs.frozen
+class Wait:
+    """A retry that is due at `retry_at_ms`."""
+
+    attempt: int
+    retry_at_ms: int
+    reason: str
+
+
+@attrs.frozen
+class Compaction:
+    """A compaction that was committed: `summary` stands for all before the record `cut_origin`
+    (for everything when that is empty).
+
+    Messages up to the record `known_origin` existed when it was committed; their thinking was
+    bound to the old prefix (R72) and is left out of the view.
+    """
+
+    compaction_id: str
+    summary: str
+    cut_origin: str
+    known_origin: str
+
+
+@attrs.define
+class RunningCompaction:
+    """A compaction that is being prepared, or prepared and not yet committed."""
+
+    started: CompactionStarted
+    rung: Rung | None = None
+    summary: str | None = None
+    tokens_after: int = 0
+
+
+@attrs.frozen
+class Grant:
+    """A permission that a person gave for the rest of the session."""
+
+    tool: str
+    pattern: str
+
+
+@attrs.define
+class SessionState:
+    """A session, folded. Owned and changed by `fold.apply` alone; everyone else reads."""
+
+    title: str = ""
+    system: str = ""
+    workspace_uri: str | None = None
+    model: str | None = None
+    parent_id: str | None = None
+    archived: bool = False
+    seq: int = 0
+    messages: list[Message] = attrs.Factory(list)
+    prompt_origins: dict[str, str] = attrs.Factory(dict)
+    prompts: dict[str, str] = attrs.Factory(dict)
+    queue: list[Prompt] = attrs.Factory(list)
+    held: bool = False
+    turn: Turn | None = None
+    response: OpenResponse | None = None
+    requested: bool = False
+    calls: dict[str, ToolCall] = attrs.Factory(dict)
+    calls_origin: str = ""
+    questions: dict[str, QuestionAsked] = attrs.Factory(dict)
+    answered: dict[str, str] = attrs.Factory(dict)
+    grants: list[Grant] = attrs.Factory(list)
+    pause: Pause | None = None
+    wait: Wait | None = None
+    todos: tuple[TodoItem, ...] = ()
+    usage: Usage | None = None
+    usage_messages: int = 0
+    total_output_tokens: int = 0
+    compactions: list[Compaction] = attrs.Factory(list)
+    compaction: RunningCompaction | None = None
+    compaction_tried_at: int = 0
+    compaction_held: bool = False
+    repairs: dict[str, dict[str, tuple[Message, ...]]] = attrs.Factory(dict)
+    repair_notes: list[RepairNote] = attrs.Factory(list)
+    tool_use_ids: set[str] = attrs.Factory(set)
+    ignored_events: int = 0
+    updated_at_ms: int = 0
+
+    @property
+    def phase(self) -> Phase:
+        """Where the session is: a function of the state, so that it can never disagree with it."""
+        if self.turn is None:
+            return Phase.QUEUED if self.queue else Phase.IDLE
+        if self.pause is not None:
+            return Phase.PAUSED
+        if self.wait is not None:
+            return Phase.WAITING
+        if self.compaction is not None and self.compaction.started.blocking:
+            return Phase.COMPACTING
+        if self.calls:
+            return Phase.ASKING if self.questions else Phase.RUNNING_TOOLS
+        if self.response is not None and self.response.started:
+            return Phase.STREAMING
+        return Phase.REQUESTING
+
+    @property
+    def in_force(self) -> Compaction | None:
+        """The compaction that the view is built on."""
+        return self.compactions[-1] if self.compactions else None
+
+    def open_calls(self) -> list[ToolCall]:
+        """Return the calls that have no result yet, in the order of the message."""
+        return [call for call in self.calls.values() if call.state is not CallState.SETTLED]
+
+
+TURN_PHASES: Final = frozenset(Phase) - {Phase.IDLE, Phase.QUEUED}
+
+
+def index_of(messages: Iterable[Message], origin: str) -> int | None:
+    """Return the index of the first message that comes from the record `origin`."""
+    return next((i for i, message in enumerate(messages) if message.origin == origin), None)
+
+
+def outcomes_of(calls: Iterable[ToolCall]) -> Mapping[str, ToolOutcome]:
+    """Return how the settled calls ended, by tool use id."""
+    return {call.tool_use_id: call.outcome for call in calls if call.outcome is not None}

@@ -1,0 +1,183 @@
+"""Decisions about tool calls: judged, asked, started, settled.
+
+Law: a call is recorded as started before it runs and runs at most once (P6). Calls that change
+something run one after another in the order of the message; calls that only read run beside them.
+When the last call of a message is settled the next request follows.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+import msgspec
+
+from holdfast.conversation.history import Block, text
+from holdfast.session import events as ev
+from holdfast.session import inputs as inp
+from holdfast.session import model_calls, wording
+from holdfast.session.state import CallState, SessionState
+from holdfast.session.step import Step
+
+NAME_CHARS_MAX: Final = 64
+_BAD_NAME: Final = re.compile(r"[^a-zA-Z0-9_-]")
+_BAD_ID: Final = re.compile(r"[^a-zA-Z0-9_-]")
+
+
+def normalised(state: SessionState, event: ev.Event) -> ev.Event:
+    """Make a received call fit for replay before it is stored, so its bytes never change later.
+
+    Names that the API would refuse on replay are clipped (R46, A28), ids made unique and clean
+    (R44, R45), inputs that are no object are wrapped (R47).
+    """
+    if not isinstance(event, ev.BlockFinished):
+        return event
+    block = ev.blocks_of((event.block,))[0]
+    if block.type != "tool_use":
+        return event
+    data = dict(block.data)
+    data["name"] = _BAD_NAME.sub("_", block.text_of("name"))[:NAME_CHARS_MAX] or "unnamed"
+    data["id"] = _fresh_id(state, block.text_of("id"), event.index)
+    if not isinstance(data.get("input"), dict):
+        data["input"] = {"_unparsed": data.get("input")}
+    if data == block.data:
+        return event
+    return ev.BlockFinished(index=event.index, block=msgspec.Raw(Block.of(data).raw.encode()))
+
+
+def _fresh_id(state: SessionState, wanted: str, index: int) -> str:
+    clean = _BAD_ID.sub("_", wanted) or f"call_{state.seq}_{index}"
+    taken = set(state.tool_use_ids)
+    if state.response is not None:
+        taken.update(
+            block.text_of("id") for i, block in state.response.blocks.items() if i != index
+        )
+    fresh, n = clean, 2
+    while fresh in taken:
+        fresh, n = f"{clean}_{n}", n + 1
+    return fresh
+
+
+def begin(step: Step, *, cut_last: bool) -> None:
+    """Have the calls of a finished message judged. A call cut at the output limit never runs."""
+    calls = list(step.state.calls.values())
+    if cut_last:
+        _settle(
+            step, calls[-1].tool_use_id, ev.ToolOutcome.NOT_STARTED, wording.CUT_AT_OUTPUT_LIMIT
+        )
+    for call in calls:
+        if call.state is CallState.REQUESTED:
+            step.want(inp.Judge(call.tool_use_id, call.block))
+    _go_on(step)
+
+
+def judged(step: Step, given: inp.Judged) -> None:
+    """Act on what the permission rules said about a call."""
+    call = step.state.calls.get(given.tool_use_id)
+    if call is None or call.state is not CallState.REQUESTED:
+        return
+    verdict = given.verdict
+    match verdict.answer:
+        case "allow":
+            step.emit(
+                ev.ToolAuthorised(
+                    tool_use_id=call.tool_use_id, by=verdict.by, mutates=verdict.mutates
+                )
+            )
+        case "deny":
+            text_of = verdict.detail or wording.OUTCOME_TEXTS[ev.ToolOutcome.REFUSED]
+            _settle(step, call.tool_use_id, ev.ToolOutcome.REFUSED, text_of)
+        case "ask":
+            step.emit(
+                ev.QuestionAsked(
+                    question_id=f"{step.env.session_id}:{call.tool_use_id}",
+                    tool_use_id=call.tool_use_id,
+                    tool=call.name,
+                    title=verdict.title,
+                    detail=verdict.detail,
+                    pattern=verdict.pattern,
+                )
+            )
+    _go_on(step)
+
+
+def answered(step: Step, given: inp.Answered) -> None:
+    """Act on a person's answer; a second answer to one question changes nothing (D24)."""
+    question = step.state.questions.get(given.question_id)
+    if question is None:
+        return
+    step.emit(ev.QuestionAnswered(question_id=given.question_id, answer=given.answer))
+    if given.answer == "deny":
+        _settle(step, question.tool_use_id, ev.ToolOutcome.REFUSED)
+    else:
+        step.emit(ev.ToolAuthorised(tool_use_id=question.tool_use_id, by="user", mutates=True))
+    _go_on(step)
+
+
+def ran(step: Step, given: inp.Ran) -> None:
+    """Record a call's result. Results of calls that were settled meanwhile are dropped."""
+    call = step.state.calls.get(given.tool_use_id)
+    if call is None or call.state is not CallState.STARTED:
+        return
+    if given.todos is not None:
+        step.emit(ev.TodosUpdated(todos=given.todos))
+    step.emit(
+        ev.ToolFinished(
+            tool_use_id=given.tool_use_id,
+            outcome=given.outcome,
+            content=ev.raw_blocks(given.content),
+            is_error=given.is_error,
+            summary=given.summary,
+        )
+    )
+    _go_on(step)
+
+
+def recover(step: Step) -> None:
+    """After a restart: started calls have an unknown outcome, the others are judged anew (C10)."""
+    for call in step.state.open_calls():
+        match call.state:
+            case CallState.STARTED:
+                _settle(step, call.tool_use_id, ev.ToolOutcome.UNKNOWN)
+            case CallState.REQUESTED:
+                step.want(inp.Judge(call.tool_use_id, call.block))
+            case _:
+                pass
+    _go_on(step)
+
+
+def settle_open(step: Step, *, started: ev.ToolOutcome) -> None:
+    """Give every open call a result: `started` for those that ran, NOT_STARTED for the others."""
+    for call in step.state.open_calls():
+        ran_already = call.state is CallState.STARTED
+        _settle(step, call.tool_use_id, started if ran_already else ev.ToolOutcome.NOT_STARTED)
+
+
+def _settle(step: Step, tool_use_id: str, outcome: ev.ToolOutcome, words: str = "") -> None:
+    block = text(words or wording.OUTCOME_TEXTS[outcome])
+    step.emit(
+        ev.ToolFinished(
+            tool_use_id=tool_use_id,
+            outcome=outcome,
+            content=ev.raw_blocks((block,)),
+            is_error=True,
+        )
+    )
+
+
+def _go_on(step: Step) -> None:
+    """Start what may start; send the next request when nothing is open."""
+    state = step.state
+    if state.turn is None:
+        return
+    changing = any(c.state is CallState.STARTED and c.mutates for c in state.calls.values())
+    for call in list(state.calls.values()):
+        if call.state is not CallState.AUTHORISED or (call.mutates and changing):
+            continue
+        changing = changing or call.mutates
+        step.emit(
+            ev.ToolStarted(tool_use_id=call.tool_use_id, name=call.name, mutates=call.mutates)
+        )
+        step.want(inp.RunTool(call.tool_use_id, call.block))
+    if not state.calls:
+        model_calls.request(step)

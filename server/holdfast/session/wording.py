@@ -1,0 +1,44 @@
+"""What the model is told in Holdfast's own voice.
+
+Law: these texts are part of the wire history: they are deterministic, never blank, and never
+changed for records that exist (R72). A new wording is a new function, used by new events only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from holdfast.session.events import ToolOutcome
+
+STOPPED: Final = "[The user stopped this turn here.]"
+
+OUTCOME_TEXTS: Final = {
+    ToolOutcome.REFUSED: "[Not run: the user did not allow this call.]",
+    ToolOutcome.NOT_STARTED: "[Not run: the turn was interrupted before this call started.]",
+    ToolOutcome.INTERRUPTED: (
+        "[Interrupted by the user while it was running. It may have taken effect in part; "
+        "check before relying on it.]"
+    ),
+    ToolOutcome.UNKNOWN: (
+        "[Started, outcome unknown: the server stopped while this call was running. It may or may "
+        "not have taken effect. Check the actual state before doing it again.]"
+    ),
+}
+
+CUT_AT_OUTPUT_LIMIT: Final = (
+    "[Not run: the call was cut at the output limit and is incomplete. Do it in smaller parts.]"
+)
+
+
+def continuation(tools: Sequence[str]) -> str:
+    """Ask the model to go on after a cut that left text (specification §3.5, C03)."""
+    begun = (
+        f" Calls that had begun ({', '.join(tools)}) were not run; make them again if needed."
+        if tools
+        else ""
+    )
+    return (
+        "[The connection was lost and your previous reply ended above. Continue exactly where it "
+        f"stopped, without repeating it.{begun}]"
+    )

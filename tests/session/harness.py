@@ -1,0 +1,264 @@
+"""A seeded world around the pure state machine: it answers effects, fails, crashes and restarts.
+
+What the machine asks for is done at once or later, in any order that a real world could choose; the
+journal is the list of events. After each step the promises that can be seen from here are checked.
+"""
+
+from __future__ import annotations
+
+import random
+
+import msgspec
+
+from holdfast.conversation.history import Block, text
+from holdfast.conversation.rules import validate
+from holdfast.session import events as ev
+from holdfast.session import inputs as inp
+from holdfast.session import view
+from holdfast.session.failures import Failure, FailureKind
+from holdfast.session.fold import fold
+from holdfast.session.lifecycle import advance
+from holdfast.session.state import CallState, Phase, SessionState
+
+LIMITS = inp.Limits(model="m", window_tokens=3_000, retry_budget_ms=60_000)
+
+
+class World:
+    """One session in a world that is ruled by a seed."""
+
+    def __init__(self, seed: int, limits: inp.Limits = LIMITS) -> None:
+        self.random = random.Random(seed)
+        self.limits = limits
+        self.state = SessionState()
+        self.journal: list[inp.Recorded] = []
+        self.now_ms = 1_000_000
+        self.pending: list[inp.Effect] = []
+        self.accepted: dict[str, str] = {}
+        self.tool_runs: dict[str, int] = {}
+        self.requests = 0
+        self.counter = 0
+        self.give(inp.Note((ev.SessionCreated(title="t", system="s"),)))
+
+    # -- the machine -----------------------------------------------------------------------------
+
+    def give(self, given: inp.Input) -> None:
+        env = inp.Env("s_1", self.now_ms, self.random.random(), self.limits)
+        step = advance(self.state, given, env)
+        self.journal.extend(step.records)
+        for effect in step.effects:
+            self._take(effect)
+        self.check()
+
+    def _take(self, effect: inp.Effect) -> None:
+        match effect:
+            case inp.AbortModel():
+                self.pending = [e for e in self.pending if not isinstance(e, inp.CallModel)]
+            case inp.KillTools():
+                self.pending = [
+                    e for e in self.pending if not isinstance(e, (inp.RunTool, inp.Judge))
+                ]
+            case inp.AbortCompaction():
+                self.pending = [e for e in self.pending if not isinstance(e, inp.PrepareCompaction)]
+            case inp.CallModel():
+                self.pending = [e for e in self.pending if not isinstance(e, inp.CallModel)]
+                self.requests += 1
+                problems = validate(view.messages(self.state))
+                assert not problems, f"P2: a request that breaks {problems[0]} would be sent"
+                self.pending.append(effect)
+            case inp.RunTool():
+                self.tool_runs[effect.tool_use_id] = self.tool_runs.get(effect.tool_use_id, 0) + 1
+                assert self.tool_runs[effect.tool_use_id] == 1, "P6: a call runs at most once"
+                self.pending.append(effect)
+            case _:
+                self.pending.append(effect)
+
+    def crash(self) -> None:
+        """Lose the process and, unless they were synced, the newest lazy events."""
+        lost = 0
+        while (
+            lost < len(self.journal)
+            and self.journal[-1 - lost].event.LAZY
+            and self.random.random() < 0.5
+        ):
+            lost += 1
+        if lost:
+            del self.journal[-lost:]
+        self.pending = []
+        self.state = fold((r.seq, r.at_ms, r.event) for r in self.journal)
+        self.give(inp.Restarted(generation=2))
+
+    # -- what must hold --------------------------------------------------------------------------
+
+    def check(self) -> None:
+        refolded = fold((r.seq, r.at_ms, r.event) for r in self.journal)
+        assert refolded == self.state, "the journal alone gives the state"
+        assert self.state.ignored_events == 0, "the machine emits no event its phase forbids"
+        assert [r.seq for r in self.journal] == list(range(1, len(self.journal) + 1))
+        shown = set(self.state.prompt_origins) | {p.prompt_id for p in self.state.queue}
+        assert set(self.accepted) <= shown, "P1: every accepted prompt is there"
+        self._check_alive()
+
+    def _check_alive(self) -> None:
+        """P3, P7: whatever the phase, something is under way or a person is asked."""
+        wanted = {type(effect) for effect in self.pending}
+        match self.state.phase:
+            case Phase.REQUESTING | Phase.STREAMING:
+                assert inp.CallModel in wanted
+            case Phase.WAITING:
+                assert inp.WakeAt in wanted
+            case Phase.COMPACTING:
+                assert inp.PrepareCompaction in wanted
+            case Phase.ASKING:
+                assert self.state.questions
+            case Phase.RUNNING_TOOLS:
+                assert wanted & {inp.RunTool, inp.Judge}
+                for call in self.state.open_calls():
+                    assert call.state in set(CallState) - {CallState.SETTLED}
+            case Phase.PAUSED:
+                assert self.state.pause is not None
+                assert self.state.pause.advice
+            case Phase.QUEUED:
+                assert self.state.held
+            case Phase.IDLE:
+                assert not self.state.queue
+
+    # -- what the world does ---------------------------------------------------------------------
+
+    def fresh(self, prefix: str) -> str:
+        self.counter += 1
+        return f"{prefix}{self.counter}"
+
+    def submit(self, words: str = "") -> str:
+        prompt_id = self.fresh("p")
+        self.give(inp.Submit(prompt_id, self.fresh("t"), (text(words or f"prompt {prompt_id}"),)))
+        self.accepted[prompt_id] = words
+        return prompt_id
+
+    def act(self, effect: inp.Effect) -> None:
+        """Answer one pending effect in one of the ways that a world could."""
+        if effect not in self.pending:
+            return
+        match effect:
+            case inp.CallModel():
+                self._respond(effect)
+            case inp.Judge():
+                self.pending.remove(effect)
+                answer = self.random.choice(("allow", "allow", "ask", "deny"))
+                verdict = inp.Verdict(answer, "rule", mutates=self.random.random() < 0.5)
+                self.give(inp.Judged(effect.tool_use_id, verdict))
+            case inp.RunTool():
+                self.pending.remove(effect)
+                bad = self.random.random() < 0.2
+                self.give(inp.Ran(effect.tool_use_id, (text("out"),), is_error=bad))
+            case inp.WakeAt():
+                self.pending.remove(effect)
+                self.now_ms = max(self.now_ms, effect.at_ms - self.random.choice((0, 0, 5)))
+                self.give(inp.Tick())
+            case inp.PrepareCompaction():
+                self.pending.remove(effect)
+                rung = ev.Rung.DIGEST if effect.digest_only else ev.Rung.SUMMARY
+                self.give(inp.CompactionReady(effect.compaction_id, rung, "what happened before"))
+            case _:
+                self.pending.remove(effect)
+
+    def _respond(self, effect: inp.CallModel) -> None:
+        kind = self.random.choice(("text", "tools", "fail", "partial", "cut", "odd"))
+        if kind == "fail":
+            self.pending.remove(effect)
+            failure = self.random.choice(list(FailureKind))
+            self.give(inp.Failed(Failure(kind=failure, message="no")))
+            return
+        started = ev.ResponseStarted(message_id=self.fresh("m"), model="m", input_tokens=10)
+        if not (self.state.response and self.state.response.started):
+            self.give(inp.Arrived((started,)))
+        words = "word " * self.random.randint(1, 60)
+        self.give(inp.Arrived((ev.BlockDelta(index=0, kind="text", text=words),)))
+        if kind == "partial":
+            return  # More comes later, or a crash, or a stop.
+        if kind == "cut":
+            self.pending.remove(effect)
+            self.give(inp.Failed(Failure(kind=FailureKind.CUT, message="cut")))
+            return
+        self._finish(effect, kind, words)
+
+    def _finish(self, effect: inp.CallModel, kind: str, words: str) -> None:
+        blocks = [text(words)]
+        if kind == "odd":
+            blocks = self.random.choice(
+                ([], [text("\n\n")], [_thinking()], [_thinking(), text("x")])
+            )
+        stop_reason = "end_turn"
+        if kind == "tools":
+            blocks += [self._tool_use() for _ in range(self.random.randint(1, 3))]
+            stop_reason = self.random.choice(("tool_use", "tool_use", "max_tokens"))
+        if kind == "odd":
+            stop_reason = self.random.choice(("end_turn", "refusal", "max_tokens", "unheard_of"))
+        finished = tuple(
+            ev.BlockFinished(index=i, block=msgspec.Raw(block.raw.encode()))
+            for i, block in enumerate(blocks)
+        )
+        self.give(inp.Arrived(finished))
+        self.pending.remove(effect)
+        usage = ev.Usage(input_tokens=self.random.randint(0, 2_900), output_tokens=20)
+        self.give(inp.Completed("m", stop_reason, usage))
+
+    def _tool_use(self) -> Block:
+        tool_use_id = self.random.choice((self.fresh("toolu_"), "toolu_same", "bad id!", ""))
+        name = self.random.choice(("run", "edit", "x" * 300, "bad name!", ""))
+        arguments = self.random.choice(({"a": 1}, {}, [], "text", None))
+        return Block.of({"type": "tool_use", "id": tool_use_id, "name": name, "input": arguments})
+
+    def step(self) -> None:
+        """Let something happen."""
+        choice = self.random.random()
+        if choice < 0.08:
+            self.submit()
+        elif choice < 0.12:
+            self.give(inp.Stop())
+        elif choice < 0.16:
+            self.give(inp.Resume())
+        elif choice < 0.21:
+            self.crash()
+        elif choice < 0.23:
+            self.give(inp.CompactAsked())
+        elif choice < 0.25:
+            self.give(inp.CancelCompaction())
+        elif choice < 0.27:
+            self.now_ms += self.random.choice((1, 1_000, 100_000, -5_000))
+            self.give(inp.Tick())
+        elif choice < 0.34 and self.state.questions:
+            question = self.random.choice(sorted(self.state.questions))
+            answer = self.random.choice(("allow", "allowAlways", "deny"))
+            self.give(inp.Answered(question, answer))
+            self.give(inp.Answered(question, "allow"))
+        elif self.pending:
+            self.act(self.random.choice(self.pending))
+
+    def settle(self) -> None:
+        """Let the world be kind: everything is answered, allowed and finished."""
+        for _ in range(400):
+            if self.state.phase is Phase.IDLE:
+                return
+            if self.state.phase in {Phase.PAUSED, Phase.QUEUED}:
+                self.give(inp.Resume())
+            elif self.state.questions:
+                self.give(inp.Answered(next(iter(self.state.questions)), "allow"))
+            else:
+                self._kind()
+        raise AssertionError(f"P3: the session does not come to rest: {self.state.phase}")
+
+    def _kind(self) -> None:
+        order = (inp.CallModel, inp.Judge, inp.RunTool, inp.PrepareCompaction, inp.WakeAt)
+        effect = next(e for kind in order for e in self.pending if isinstance(e, kind))
+        match effect:
+            case inp.CallModel():
+                self._finish(effect, "text", "All is well. ")
+            case inp.Judge():
+                self.pending.remove(effect)
+                self.give(inp.Judged(effect.tool_use_id, inp.Verdict("allow", "rule")))
+            case _:
+                self.act(effect)
+
+
+def _thinking() -> Block:
+    return Block.of({"type": "thinking", "thinking": "", "signature": "c2ln"})
