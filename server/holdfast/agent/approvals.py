@@ -49,9 +49,14 @@ def judge(services: Services, state: SessionState, block: Block) -> inp.Verdict:
             "deny", "unknown tool", detail=f"[Not run: there is no such tool. There are: {names}.]"
         )
     arguments = arguments_of(block)
+    context = context_of(services, state)
     granted = [Rule(g.tool, g.pattern, Answer.ALLOW) for g in state.grants]
     answer = decide(
-        tool.name, tool.target(arguments), services.settings.permissions, tool.mutates, granted
+        tool.name,
+        tool.target(arguments, context),
+        services.settings.permissions,
+        tool.mutates,
+        granted,
     )
     match answer:
         case Answer.ALLOW:
@@ -61,7 +66,7 @@ def judge(services: Services, state: SessionState, block: Block) -> inp.Verdict:
                 "deny", "rule", detail="[Not run: the user's settings do not allow this call.]"
             )
         case Answer.ASK:
-            question = tool.question(arguments, context_of(services, state))
+            question = tool.question(arguments, context)
             return inp.Verdict(
                 "ask",
                 "rule",

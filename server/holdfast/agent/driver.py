@@ -20,7 +20,7 @@ from holdfast.agent.reading import status_of
 from holdfast.agent.services import Services
 from holdfast.journal import codec
 from holdfast.journal.store import Durability, Lease, LeaseLost, StoreUnavailable, SummaryChange
-from holdfast.model.port import Capabilities
+from holdfast.model.capabilities import from_table
 from holdfast.session import inputs as inp
 from holdfast.session.events import (
     ModelSelected,
@@ -53,13 +53,12 @@ class Driver:
         lease: Lease,
         state: SessionState,
         services: Services,
-        capabilities: Capabilities,
         on_lost: Callable[[str], None],
     ) -> None:
         self.session_id = session_id
         self.lease = lease
         self.state = state
-        self.capabilities = capabilities
+        self.capabilities = from_table(state.model or services.settings.model)
         self._services = services
         self._on_lost = on_lost
         self._mailbox: asyncio.Queue[_Letter] = asyncio.Queue()
@@ -77,6 +76,8 @@ class Driver:
         self.feed = Feed(session_id, services.store, state.seq, self.status())
         self._owner = asyncio.create_task(self._run(), name=f"session {session_id}")
         self._ticker = asyncio.create_task(self._tick(), name=f"status {session_id}")
+        self._learning: asyncio.Task[None] | None = None
+        self.learn_capabilities()
 
     # -- for the supervisor ----------------------------------------------------------------------
 
@@ -110,6 +111,16 @@ class Driver:
             progress=self._progress,
             store_trouble=self._store_trouble,
         )
+
+    def learn_capabilities(self) -> None:
+        """Ask the endpoint what the session's model can do; until it answers the table counts."""
+        model = self.state.model or self._services.settings.model
+        self.capabilities = from_table(model)
+        self._end(self._learning)
+        self._learning = asyncio.create_task(self._learn(model))
+
+    async def _learn(self, model: str) -> None:
+        self.capabilities = await self._services.model.capabilities(model)
 
     async def close(self) -> None:
         """Stop working on the session and give it back. The turn goes on at the next opening."""
@@ -314,7 +325,8 @@ class Driver:
 
     def _abort_all(self) -> set[asyncio.Task[None]]:
         self._request_no += 1
-        for task in (self._model, self._compaction, self._timer, *self._calls.values()):
+        others = (self._compaction, self._timer, self._learning)
+        for task in (self._model, *others, *self._calls.values()):
             self._end(task)
         return set(self._ending)
 

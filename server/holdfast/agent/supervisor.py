@@ -1,8 +1,8 @@
 """All sessions of this process: opened on demand, owned by drivers, never by a connection.
 
-Law: opening is recovering. A session is always reached by the same path (take the lease, read,
-fold, continue), so asking twice is harmless and a crash needs no path of its own. A session that
-another server owns can be read and followed here, not changed.
+Law: what editors and scripts can ask of sessions is here, once, and nowhere else. Each method
+returns when its effect is durable. A session that another server owns can be read and followed
+here, not changed.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ from holdfast.agent.api import (
     Batch,
     ExportFormat,
     NothingToCompact,
-    NotWhileBusy,
     ReadableMessage,
     RepairReport,
     SessionView,
@@ -30,13 +29,11 @@ from holdfast.agent.api import (
 )
 from holdfast.agent.driver import Driver
 from holdfast.agent.prompts import system_prompt
+from holdfast.agent.registry import Registry
 from holdfast.agent.services import Services
-from holdfast.conversation import repair as repairs
-from holdfast.conversation import rules
-from holdfast.conversation.history import Block
+from holdfast.conversation.history import Block, Message
 from holdfast.journal import codec
 from holdfast.journal.store import (
-    Durability,
     SessionOwnedElsewhere,
     SessionSummary,
     StoreError,
@@ -45,9 +42,8 @@ from holdfast.model.port import Capabilities, ModelFailed
 from holdfast.session import compaction as plans
 from holdfast.session import events as ev
 from holdfast.session import inputs as inp
-from holdfast.session.edits import repair_event
-from holdfast.session.fold import apply, fold
-from holdfast.session.state import Phase, SessionState
+from holdfast.session import preflight
+from holdfast.session.state import Phase
 from holdfast.tools.port import Editor
 
 HEARTBEAT_S: Final = 10.0
@@ -61,11 +57,8 @@ class Supervisor:
 
     def __init__(self, services: Services, *, owner: str, preload: Callable[[], None]) -> None:
         self._services = services
-        self._owner = owner
         self._preload = preload
-        self._drivers: dict[str, Driver] = {}
-        self._opening: dict[str, asyncio.Lock] = {}
-        self._heart = asyncio.create_task(self._beat(), name="lease heartbeat")
+        self._sessions = Registry(services, owner)
 
     # -- sessions --------------------------------------------------------------------------------
 
@@ -79,43 +72,7 @@ class Supervisor:
             workspace_uri=workspace_uri,
             model=model,
         )
-        return await self._create((created,))
-
-    async def _create(self, events: Sequence[ev.Event]) -> str:
-        """Create a session whose journal begins with `events`, the first a `SessionCreated`."""
-        world = self._services.world
-        session_id, now = world.new_id("s"), world.now_ms()
-        created = events[0]
-        assert isinstance(created, ev.SessionCreated)
-        summary = SessionSummary(
-            session_id=session_id,
-            title=created.title,
-            workspace_uri=created.workspace_uri,
-            model=created.model,
-            phase=Phase.IDLE.value,
-            created_at_ms=now,
-            updated_at_ms=now,
-            head_seq=0,
-        )
-        state = SessionState()
-        records = [inp.Recorded(i, now, event) for i, event in enumerate(events, start=1)]
-        for record in records:
-            apply(state, record.event, record.seq, record.at_ms)
-        lease = await self._services.store.create(summary, self._owner, now)
-        encoded = [codec.encode(record) for record in records]
-        await self._services.store.append(lease, encoded, Durability.BARRIER)
-        capabilities = await self._services.model.capabilities(
-            created.model or self._services.settings.model
-        )
-        self._drivers[session_id] = Driver(
-            session_id=session_id,
-            lease=lease,
-            state=state,
-            services=self._services,
-            capabilities=capabilities,
-            on_lost=self._forget,
-        )
-        return session_id
+        return await self._sessions.create((created,))
 
     async def summaries(self) -> list[SessionSummary]:
         """Return all sessions, newest first."""
@@ -123,11 +80,11 @@ class Supervisor:
 
     async def view(self, session_id: str) -> SessionView:
         """Return a session for people. Also of one that another server owns."""
-        driver = await self._reach(session_id)
+        driver = await self._sessions.reach(session_id)
         if isinstance(driver, Driver):
             window = self._window(driver.capabilities)
             return reading.view_of(session_id, driver.state, driver.status(), window)
-        state = await self._read(session_id)
+        state = await self._sessions.read(session_id)
         status = reading.status_of(session_id, state, read_only=driver)
         return reading.view_of(session_id, state, status, 0)
 
@@ -135,8 +92,7 @@ class Supervisor:
         self, session_id: str, *, limit: int | None, before: str | None
     ) -> list[ReadableMessage]:
         """Return the newest `limit` messages, those before the record `before` when given."""
-        driver = await self._reach(session_id)
-        state = driver.state if isinstance(driver, Driver) else await self._read(session_id)
+        state = await self._sessions.state_of(session_id)
         found = reading.readable(state)
         if before is not None:
             end = next((i for i, m in enumerate(found) if m.origin == before), len(found))
@@ -155,26 +111,17 @@ class Supervisor:
         """Send the session's later requests to `model`; None means the default."""
         await self._check_model(model)
         driver = await self._note(session_id, ev.ModelSelected(model=model))
-        name = model or self._services.settings.model
-        driver.capabilities = await self._services.model.capabilities(name)
+        driver.learn_capabilities()
 
     async def delete(self, session_id: str) -> None:
         """Delete a session for good."""
-        driver = await self._owned(session_id)
-        await driver.ask(inp.Stop())
-        del self._drivers[session_id]
-        await driver.close()
-        lease = await self._services.store.acquire(
-            session_id, self._owner, self._services.world.now_ms()
-        )
-        await self._services.store.delete(lease)
+        await self._sessions.delete(session_id)
 
     async def fork(
         self, session_id: str, *, title: str | None, before_prompt_id: str | None
     ) -> str:
         """Create a session with this one's history, up to before a prompt when one is named."""
-        driver = await self._reach(session_id)
-        state = driver.state if isinstance(driver, Driver) else await self._read(session_id)
+        state = await self._sessions.state_of(session_id)
         messages = list(state.messages)
         if before_prompt_id is not None:
             origin = state.prompt_origins.get(before_prompt_id)
@@ -191,11 +138,13 @@ class Supervisor:
         )
         imported = ev.HistoryImported(source=session_id, format="holdfast")
         todos = (ev.TodosUpdated(todos=state.todos),) if state.todos else ()
-        return await self._create((created, imported, *intake.message_events(messages), *todos))
+        return await self._sessions.create(
+            (created, imported, *intake.message_events(messages), *todos)
+        )
 
     async def rewind(self, session_id: str, prompt_id: str) -> None:
         """Hide a prompt and everything after it. The session must not be busy."""
-        driver = await self._at_rest(session_id)
+        driver = await self._sessions.at_rest(session_id)
         if prompt_id not in driver.state.prompt_origins:
             raise UnknownPrompt(f"The session has no prompt {prompt_id!r}.")
         if driver.state.turn is not None:
@@ -205,7 +154,7 @@ class Supervisor:
     async def export(self, session_id: str, format: ExportFormat) -> str:  # noqa: A002
         """Return a session as text in one of the export formats."""
         records = await self._services.store.read(session_id)
-        state = _folded([codec.decode(record) for record in records])
+        state = await self._sessions.state_of(session_id)
         return exports.export(session_id, records, state, format)
 
     async def import_transcript(
@@ -213,7 +162,7 @@ class Supervisor:
     ) -> str:
         """Create a session whose past is a foreign transcript; the file is only read (P8)."""
         events = await asyncio.to_thread(intake.transcript_events, path, title, workspace_uri)
-        return await self._create(events)
+        return await self._sessions.create(events)
 
     # -- turns -----------------------------------------------------------------------------------
 
@@ -222,7 +171,7 @@ class Supervisor:
     ) -> Accepted:
         """Accept a prompt; it is durable when this returns. The same id twice is one prompt."""
         blocks = intake.prompt(content)
-        driver = await self._owned(session_id)
+        driver = await self._sessions.owned(session_id)
         world = self._services.world
         prompt_id = prompt_id or world.new_id("p")
         submit = inp.Submit(prompt_id, world.new_id("t"), blocks)
@@ -252,7 +201,7 @@ class Supervisor:
         session_id, _, rest = question_id.partition(":")
         if not rest:
             raise UnknownQuestion(f"There is no question {question_id!r}.")
-        driver = await self._owned(session_id)
+        driver = await self._sessions.owned(session_id)
         if question_id not in driver.state.questions:
             if driver.state.answered.get(question_id) == answer:
                 return
@@ -263,7 +212,7 @@ class Supervisor:
 
     async def compact(self, session_id: str, instructions: str) -> str:
         """Begin a compaction beside the session and return its id at once."""
-        driver = await self._owned(session_id)
+        driver = await self._sessions.owned(session_id)
         if driver.state.compaction is None:
             keep = self._window(driver.capabilities) // 5
             if plans.plan(driver.state, keep) is None:
@@ -279,12 +228,12 @@ class Supervisor:
 
     async def cancel_compaction(self, session_id: str) -> None:
         """Cancel the compaction under way; nothing starts by itself until a person acts."""
-        driver = await self._owned(session_id)
+        driver = await self._sessions.owned(session_id)
         await driver.ask(inp.CancelCompaction())
 
     async def undo_compaction(self, session_id: str) -> str | None:
         """Take the newest compaction back; None when there is none."""
-        driver = await self._owned(session_id)
+        driver = await self._sessions.owned(session_id)
         found = driver.state.in_force
         if found is None:
             return None
@@ -293,10 +242,12 @@ class Supervisor:
 
     async def repair(self, session_id: str, *, dry_run: bool) -> RepairReport:
         """Check the whole history and mend it, once, by a record that can be undone."""
-        driver = await self._reach(session_id)
+        driver = await self._sessions.reach(session_id)
         if not dry_run:
-            driver = await self._at_rest(session_id)
-        state = driver.state if isinstance(driver, Driver) else await self._read(session_id)
+            driver = await self._sessions.at_rest(session_id)
+        state = (
+            driver.state if isinstance(driver, Driver) else await self._sessions.read(session_id)
+        )
         history = tuple(state.messages)
         findings = tuple(
             {
@@ -305,18 +256,16 @@ class Supervisor:
                 "message": f.message,
                 "block": f.block,
                 "detail": f.detail,
-                "origin": "" if f.message is None else history[f.message].origin,
+                "origin": _origin(history, f.message),
             }
-            for f in rules.validate(history)
+            for f in preflight.check(history)
         )
-        repaired = repairs.repair(history)
+        event, mended = preflight.mend(history, self._services.world.new_id("r"))
         steps = tuple(
-            {"rule": s.rule, "origin": s.origin, "action": s.action, "kept": s.kept}
-            for s in repaired.steps
+            {"rule": s.rule, "origin": s.origin, "action": s.action, "kept": s.kept} for s in mended
         )
         if dry_run or not isinstance(driver, Driver):
             return RepairReport(findings, steps, applied=False)
-        event = repair_event(self._services.world.new_id("r"), history, repaired)
         if event is None:
             return RepairReport(findings, steps, applied=False)
         await driver.ask(inp.Note((event,)))
@@ -324,14 +273,14 @@ class Supervisor:
 
     async def undo_repair(self, session_id: str, repair_id: str) -> None:
         """Take a repair back."""
-        await self._at_rest(session_id)
+        await self._sessions.at_rest(session_id)
         await self._note(session_id, ev.RepairUndone(repair_id=repair_id))
 
     # -- followers, models, life -----------------------------------------------------------------
 
     async def follow(self, session_id: str, since_seq: int) -> AsyncIterator[Batch]:
         """Yield events after `since_seq` and statuses, pulled by the reader, without a gap."""
-        driver = await self._reach(session_id)
+        driver = await self._sessions.reach(session_id)
         if isinstance(driver, Driver):
             async for batch in driver.feed.follow(since_seq):
                 yield batch
@@ -357,9 +306,9 @@ class Supervisor:
         for summary in await self.summaries():
             at_work = summary.phase != Phase.IDLE.value and not summary.archived
             here = summary.workspace_uri is None or summary.workspace_uri in workspace_uris
-            if at_work and here and summary.session_id not in self._drivers:
+            if at_work and here and not self._sessions.is_open(summary.session_id):
                 try:
-                    await self._owned(summary.session_id)
+                    await self._sessions.owned(summary.session_id)
                 except SessionOwnedElsewhere:
                     continue  # It lives in another server.
                 except StoreError:
@@ -380,64 +329,19 @@ class Supervisor:
 
     async def close(self) -> None:
         """Give all sessions back and close the store and the model's connections."""
-        self._heart.cancel()
-        drivers, self._drivers = list(self._drivers.values()), {}
-        await asyncio.gather(*(driver.close() for driver in drivers), return_exceptions=True)
+        await self._sessions.close()
         await self._services.model.close()
         await self._services.store.close()
 
     # -- reaching a session ----------------------------------------------------------------------
 
-    async def _owned(self, session_id: str) -> Driver:
-        """Return the session's driver, opening the session if need be."""
-        driver = self._drivers.get(session_id)
-        if driver is not None:
-            return driver
-        async with self._opening.setdefault(session_id, asyncio.Lock()):
-            driver = self._drivers.get(session_id)
-            return driver if driver is not None else await self._open(session_id)
-
-    async def _open(self, session_id: str) -> Driver:
-        store, world = self._services.store, self._services.world
-        lease = await store.acquire(session_id, self._owner, world.now_ms())
-        state = await self._read(session_id)
-        name = state.model or self._services.settings.model
-        driver = Driver(
-            session_id=session_id,
-            lease=lease,
-            state=state,
-            services=self._services,
-            capabilities=await self._services.model.capabilities(name),
-            on_lost=self._forget,
-        )
-        self._drivers[session_id] = driver
-        await driver.ask(inp.Restarted(lease.generation))
-        return driver
-
-    async def _reach(self, session_id: str) -> Driver | str:
-        """Return the driver, or the words that name the server which owns the session."""
-        try:
-            return await self._owned(session_id)
-        except SessionOwnedElsewhere as owned:
-            return f"process {owned.pid} on {owned.host}"
-
-    async def _at_rest(self, session_id: str) -> Driver:
-        driver = await self._owned(session_id)
-        if driver.state.phase not in _AT_REST:
-            raise NotWhileBusy("The session is busy with a turn.")
-        return driver
-
-    async def _read(self, session_id: str) -> SessionState:
-        records = await self._services.store.read(session_id)
-        return await asyncio.to_thread(_folded, [codec.decode(record) for record in records])
-
     async def _tell(self, session_id: str, given: inp.Input) -> str:
-        driver = await self._owned(session_id)
+        driver = await self._sessions.owned(session_id)
         await driver.ask(given)
         return driver.state.phase.value
 
     async def _note(self, session_id: str, event: ev.AnyEvent) -> Driver:
-        driver = await self._owned(session_id)
+        driver = await self._sessions.owned(session_id)
         await driver.ask(inp.Note((event,)))
         return driver
 
@@ -459,18 +363,6 @@ class Supervisor:
     def _window(self, capabilities: Capabilities) -> int:
         return self._services.settings.context_window_tokens or capabilities.window_tokens
 
-    def _forget(self, session_id: str) -> None:
-        self._drivers.pop(session_id, None)
 
-    async def _beat(self) -> None:
-        while True:
-            await self._services.world.sleep(HEARTBEAT_S)
-            leases = [driver.lease for driver in self._drivers.values()]
-            try:
-                await self._services.store.heartbeat(leases, self._services.world.now_ms())
-            except StoreError:
-                _log.warning("the leases' heartbeat could not be written", exc_info=True)
-
-
-def _folded(records: Sequence[inp.Recorded]) -> SessionState:
-    return fold((record.seq, record.at_ms, record.event) for record in records)
+def _origin(history: Sequence[Message], index: int | None) -> str:
+    return history[index].origin if index is not None and index < len(history) else ""

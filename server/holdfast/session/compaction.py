@@ -7,10 +7,12 @@ starts again while nothing has changed since the last try, nor after a person ca
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final, Literal
 
 from holdfast.conversation import tokens
-from holdfast.conversation.history import USER, Message, text
+from holdfast.conversation.cut_points import NothingToCompact, cut_points, cuts_within_turn
+from holdfast.conversation.history import USER, History, Message, text
 from holdfast.session import events as ev
 from holdfast.session import inputs as inp
 from holdfast.session import view
@@ -28,27 +30,21 @@ def plan(state: SessionState, keep_tokens: int) -> int | None:
     in the tail. Prefers a cut before a prompt; inside a long tool loop it is before an assistant
     message. The tail is at most `keep_tokens` (an estimate) when a legal cut allows that.
     """
-    messages = state.messages
-    start = _covered(state)
-    legal = [i for i in range(start + 1, len(messages)) if _legal(messages, i)]
+    start_at = _covered(state)
+    tail = tuple(state.messages[start_at:])
+    legal = sorted({*_cuts(cut_points, tail), *_cuts(cuts_within_turn, tail)})
     if not legal:
         return None
-    sizes = [tokens.estimate((message,)) for message in messages[start:]]
-    tail_sizes: dict[int, int] = {}
-    total = 0
-    for i in range(len(messages) - 1, start, -1):
-        total += sizes[i - start]
-        tail_sizes[i] = total
-    fitting = [i for i in legal if tail_sizes[i] <= keep_tokens] or legal[-1:]
-    prompts = [i for i in fitting if messages[i].role == USER]
-    return prompts[0] if prompts else fitting[0]
+    fitting = [i for i in legal if tokens.estimate(tail[i:]) <= keep_tokens] or legal[-1:]
+    prompts = [i for i in fitting if tail[i].role == USER]
+    return start_at + (prompts[0] if prompts else fitting[0])
 
 
-def _legal(messages: list[Message], index: int) -> bool:
-    message = messages[index]
-    if message.role == USER:
-        return not any(block.type.endswith("tool_result") for block in message.blocks)
-    return messages[index - 1].role == USER
+def _cuts(find: Callable[[History], tuple[int, ...]], history: History) -> tuple[int, ...]:
+    try:
+        return find(history)
+    except NothingToCompact:
+        return ()
 
 
 def _covered(state: SessionState) -> int:

@@ -74,6 +74,12 @@ def _resume(step: Step, _given: inp.Resume) -> None:
             pass
 
 
+def _compact_asked(step: Step, given: inp.CompactAsked) -> None:
+    if step.state.turn is None:
+        model_calls.preflight(step)  # A cut is only legal in a history that is.
+    compaction.asked(step, given)
+
+
 def _note(step: Step, given: inp.Note) -> None:
     for event in given.events:
         step.emit(event)
@@ -164,7 +170,7 @@ _DECISIONS: Final[dict[type[Any], Callable[[Step, Any], None]]] = {
     inp.Judged: tool_calls.judged,
     inp.Ran: tool_calls.ran,
     inp.Answered: tool_calls.answered,
-    inp.CompactAsked: compaction.asked,
+    inp.CompactAsked: _compact_asked,
     inp.RungFailed: compaction.rung_failed,
     inp.CompactionReady: compaction.ready,
     inp.CancelCompaction: compaction.cancelled,

@@ -9,12 +9,10 @@ from __future__ import annotations
 
 from typing import Final
 
-from holdfast.conversation import repair as repairs
-from holdfast.conversation import rules
 from holdfast.session import compaction, view
 from holdfast.session import events as ev
 from holdfast.session import inputs as inp
-from holdfast.session.edits import repair_event
+from holdfast.session import preflight as checks
 from holdfast.session.failures import POLICIES, Failure, FailureKind, Policy, Remedy
 from holdfast.session.state import Phase, Turn
 from holdfast.session.step import Step
@@ -42,20 +40,18 @@ def request(step: Step) -> None:
     compaction.commit_prepared(step)
     if compaction.make_room(step):
         return
-    _preflight(step)
+    preflight(step)
     model = state.model or step.env.limits.model
     attempt = turn.attempts + 1
     step.emit(ev.RequestStarted(turn_id=turn.turn_id, attempt=attempt, model=model))
     step.want(inp.CallModel(turn.turn_id, attempt, model))
 
 
-def _preflight(step: Step) -> None:
+def preflight(step: Step) -> None:
     """Repair the history if a rule is broken; the repair is a record, made once (design §4)."""
-    if not rules.validate(view.messages(step.state)):
+    if not checks.check(view.messages(step.state)):
         return
-    history = tuple(step.state.messages)
-    repaired = repairs.repair(history)
-    event = repair_event(f"r_{step.state.seq + 1}", history, repaired)
+    event, _ = checks.mend(step.state.messages, f"r_{step.state.seq + 1}")
     if event is not None:
         step.emit(event)
 

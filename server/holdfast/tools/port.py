@@ -86,8 +86,12 @@ class Tool(Protocol):
         """The tool in the API's shape: name, description, input_schema. Constant."""
         ...
 
-    def target(self, arguments: Mapping[str, Any]) -> str:
-        """What permission patterns are matched against: a path or a command line."""
+    def target(self, arguments: Mapping[str, Any], context: ToolContext | None = None) -> str:
+        """What permission patterns are matched against: a path or a command line.
+
+        With a context, paths are resolved (links, `..`, absolute spellings), so that no other
+        spelling of a path slips past a rule. Total; `""` for arguments that do not fit.
+        """
         ...
 
     def question(self, arguments: Mapping[str, Any], context: ToolContext) -> Question:

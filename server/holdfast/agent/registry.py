@@ -1,0 +1,160 @@
+"""The sessions that are open in this process, and the one way to reach one.
+
+Law: opening is recovering. A session is always reached by the same path (take the lease, read,
+fold, continue), so asking twice is harmless and a crash needs no path of its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from typing import Final
+
+from holdfast.agent.api import NotWhileBusy
+from holdfast.agent.driver import Driver
+from holdfast.agent.services import Services
+from holdfast.journal import codec
+from holdfast.journal.store import (
+    Durability,
+    Lease,
+    SessionOwnedElsewhere,
+    SessionSummary,
+    StoreError,
+)
+from holdfast.session import events as ev
+from holdfast.session import inputs as inp
+from holdfast.session.fold import apply, fold
+from holdfast.session.state import Phase, SessionState
+
+HEARTBEAT_S: Final = 10.0
+AT_REST: Final = frozenset({Phase.IDLE, Phase.QUEUED, Phase.PAUSED})
+
+_log: Final = logging.getLogger(__name__)
+
+
+class Registry:
+    """Opens sessions on demand and keeps their leases alive."""
+
+    def __init__(self, services: Services, owner: str) -> None:
+        self._services = services
+        self._owner = owner
+        self._drivers: dict[str, Driver] = {}
+        self._opening: dict[str, asyncio.Lock] = {}
+        self._heart = asyncio.create_task(self._beat(), name="lease heartbeat")
+
+    def is_open(self, session_id: str) -> bool:
+        """Say whether this process owns the session already."""
+        return session_id in self._drivers
+
+    async def create(self, events: Sequence[ev.Event]) -> str:
+        """Create a session whose journal begins with `events`, the first a `SessionCreated`."""
+        world = self._services.world
+        session_id, now = world.new_id("s"), world.now_ms()
+        created = events[0]
+        assert isinstance(created, ev.SessionCreated)
+        summary = SessionSummary(
+            session_id=session_id,
+            title=created.title,
+            workspace_uri=created.workspace_uri,
+            model=created.model,
+            phase=Phase.IDLE.value,
+            created_at_ms=now,
+            updated_at_ms=now,
+            head_seq=0,
+        )
+        state = SessionState()
+        records = [inp.Recorded(i, now, event) for i, event in enumerate(events, start=1)]
+        for record in records:
+            apply(state, record.event, record.seq, record.at_ms)
+        lease = await self._services.store.create(summary, self._owner, now)
+        encoded = [codec.encode(record) for record in records]
+        await self._services.store.append(lease, encoded, Durability.BARRIER)
+        self._drivers[session_id] = self._driver(session_id, lease, state)
+        return session_id
+
+    async def owned(self, session_id: str) -> Driver:
+        """Return the session's driver, opening the session if need be.
+
+        Raises `SessionUnknown`, `SessionOwnedElsewhere`, `StoreUnavailable`.
+        """
+        driver = self._drivers.get(session_id)
+        if driver is not None:
+            return driver
+        async with self._opening.setdefault(session_id, asyncio.Lock()):
+            driver = self._drivers.get(session_id)
+            return driver if driver is not None else await self._open(session_id)
+
+    async def reach(self, session_id: str) -> Driver | str:
+        """Return the driver, or the words that name the server which owns the session."""
+        try:
+            return await self.owned(session_id)
+        except SessionOwnedElsewhere as owned:
+            return f"process {owned.pid} on {owned.host}"
+
+    async def state_of(self, session_id: str) -> SessionState:
+        """Return the session's state, also of one that another server owns."""
+        driver = await self.reach(session_id)
+        return driver.state if isinstance(driver, Driver) else await self.read(session_id)
+
+    async def at_rest(self, session_id: str) -> Driver:
+        """Return the driver of a session that is not busy. Raises `NotWhileBusy`."""
+        driver = await self.owned(session_id)
+        if driver.state.phase not in AT_REST:
+            raise NotWhileBusy("The session is busy with a turn.")
+        return driver
+
+    async def read(self, session_id: str) -> SessionState:
+        """Fold the session's journal as it is on disk."""
+        records = await self._services.store.read(session_id)
+        return await asyncio.to_thread(
+            lambda: fold((r.seq, r.at_ms, r.event) for r in map(codec.decode, records))
+        )
+
+    async def delete(self, session_id: str) -> None:
+        """Delete a session for good."""
+        driver = await self.owned(session_id)
+        await driver.ask(inp.Stop())
+        del self._drivers[session_id]
+        await driver.close()
+        now = self._services.world.now_ms()
+        lease = await self._services.store.acquire(session_id, self._owner, now)
+        await self._services.store.delete(lease)
+
+    async def close(self) -> None:
+        """Give all sessions back; their turns go on at the next opening."""
+        self._heart.cancel()
+        drivers, self._drivers = list(self._drivers.values()), {}
+        ends = await asyncio.gather(*(d.close() for d in drivers), return_exceptions=True)
+        for driver, end in zip(drivers, ends, strict=True):
+            if isinstance(end, Exception):
+                _log.error("session %s: not closed cleanly: %r", driver.session_id, end)
+
+    async def _open(self, session_id: str) -> Driver:
+        now = self._services.world.now_ms()
+        lease = await self._services.store.acquire(session_id, self._owner, now)
+        driver = self._driver(session_id, lease, await self.read(session_id))
+        self._drivers[session_id] = driver
+        await driver.ask(inp.Restarted(lease.generation))
+        return driver
+
+    def _driver(self, session_id: str, lease: Lease, state: SessionState) -> Driver:
+        return Driver(
+            session_id=session_id,
+            lease=lease,
+            state=state,
+            services=self._services,
+            on_lost=self._forget,
+        )
+
+    def _forget(self, session_id: str) -> None:
+        self._drivers.pop(session_id, None)
+
+    async def _beat(self) -> None:
+        while True:
+            await self._services.world.sleep(HEARTBEAT_S)
+            leases = [driver.lease for driver in self._drivers.values()]
+            try:
+                await self._services.store.heartbeat(leases, self._services.world.now_ms())
+            except StoreError:
+                _log.warning("the leases' heartbeat could not be written", exc_info=True)

@@ -1,0 +1,145 @@
+"""The demo's plot: what the person says, and what the simulated model answers.
+
+Law: the simulator is told what the model says and where the API fails; it is never told to accept
+a request. Whether a request is valid, it decides alone.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import attrs
+
+from holdfast.simulator import Script
+
+SECRET: Final = "laminaria"
+NOTES: Final = "Kelp grows up to half a metre a day.\nIts holdfast grips the rock in any storm.\n"
+GATEWAY_FAILURES: Final = 10
+
+
+@attrs.frozen
+class Scene:
+    """One prompt of the person."""
+
+    prompt_id: str
+    prompt: str
+
+
+FIRST: Final = Scene(
+    "demo-1", f"For later: the secret word is {SECRET}. Now read notes.txt; what is it about?"
+)
+EDIT: Final = Scene("demo-2", "Add two urchins to ledger.txt.")
+MEANWHILE: Final = Scene("demo-3", "While that runs: how fast does kelp grow?")
+GATEWAY: Final = Scene("demo-4", "Is the gateway well today?")
+LONG: Final = Scene("demo-5", "Describe a kelp forest in a few sentences.")
+DEPLOY: Final = Scene("demo-6", "Deploy it.")
+SECRET_QUESTION: Final = Scene("demo-7", "What was the secret word?")
+
+LONG_ANSWER: Final = (
+    "A kelp forest is a tall, swaying wood under water. Its fronds reach for the light, its "
+    "holdfasts cling to the rock below. "
+)
+LONG_REST: Final = "Otters sleep in it, fish hide in it, and storms pass over it."
+
+
+def script() -> Script:
+    """Return the simulated model's part."""
+    return Script.parse(
+        [
+            _step(
+                "compaction 504",
+                {"system_contains": "hand-over note"},
+                times=10,
+                fault={"name": "gateway-timeout"},
+            ),
+            _step(
+                "reads the notes",
+                {"last_user_contains": FIRST.prompt},
+                say="I will look at the notes.",
+                call=("read", {"path": "notes.txt"}),
+            ),
+            _step(
+                "explains the notes",
+                {"last_result_contains": "half a metre"},
+                say="The notes say how kelp grows and how its holdfast grips the rock.",
+            ),
+            _step(
+                "edits the ledger",
+                {"last_user_contains": EDIT.prompt},
+                say="One line more, then.",
+                call=(
+                    "edit",
+                    {
+                        "path": "ledger.txt",
+                        "old_text": "kelp 3\n",
+                        "new_text": "kelp 3\nurchin 2\n",
+                    },
+                ),
+            ),
+            _step("has edited", {"last_result_contains": "ledger.txt"}, say="Two urchins it is."),
+            _step(
+                "answers meanwhile",
+                {"last_user_contains": MEANWHILE.prompt},
+                say="Up to half a metre a day, says notes.txt.",
+            ),
+            _step(
+                "gateway fails",
+                {"last_user_contains": GATEWAY.prompt},
+                times=GATEWAY_FAILURES,
+                fault={"name": "gateway-timeout"},
+            ),
+            _step(
+                "gateway is well again",
+                {"last_user_contains": GATEWAY.prompt},
+                say="It is now. Nothing was lost while it was not.",
+            ),
+            _step(
+                "stalls",
+                {"last_user_contains": LONG.prompt},
+                say=LONG_ANSWER + LONG_REST,
+                per_delta_ms=40,
+                fault={"name": "silence", "after_events": 8},
+            ),
+            _step("goes on", {"last_user_contains": "Continue exactly"}, say=LONG_REST),
+            _step(
+                "deploys",
+                {"last_user_contains": DEPLOY.prompt},
+                say="Deploying.",
+                call=("run", {"command": "echo deployed >> deploy.log; sleep 20"}),
+            ),
+            _step(
+                "looks first",
+                {"last_result_contains": "outcome unknown"},
+                say="I cannot know whether that took effect, so I look before I do anything.",
+                call=("read", {"path": "deploy.log"}),
+            ),
+            _step(
+                "has looked",
+                {"last_result_contains": "deployed"},
+                say="It is deployed, once. There is nothing to do again.",
+            ),
+        ]
+    )
+
+
+def _step(
+    label: str,
+    match: dict[str, Any],
+    *,
+    times: int = 1,
+    say: str | None = None,
+    call: tuple[str, dict[str, Any]] | None = None,
+    fault: dict[str, Any] | None = None,
+    per_delta_ms: int = 25,
+) -> dict[str, Any]:
+    step: dict[str, Any] = {"label": label, "match": match, "times": times}
+    content: list[dict[str, Any]] = []
+    if say is not None:
+        content.append({"type": "text", "text": say, "chunk": 12})
+    if call is not None:
+        content.append({"type": "tool_use", "name": call[0], "input": call[1]})
+    if content:
+        step["respond"] = {"content": content, "per_delta_ms": per_delta_ms}
+    if fault is not None:
+        step["fault"] = fault
+    return step

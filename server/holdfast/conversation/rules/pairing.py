@@ -1,0 +1,130 @@
+"""Calls and results of client tools (R40-R44, R48, R49).
+
+Law: every `tool_use` is answered exactly once, by a `tool_result` in the run of results that
+opens the next user turn. The run crosses message borders; the first other block ends it (R40,
+R41).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
+from typing import Any
+
+from holdfast.conversation.findings import Finding
+from holdfast.conversation.history import ASSISTANT, USER, Block, History, Role
+from holdfast.conversation.profile import Profile
+from holdfast.conversation.rules.blanks import is_blank
+from holdfast.conversation.rules.flaws import CACHE_SIZE, Flaw, findings
+from holdfast.conversation.turns import Turn, calls, leading_results, merged
+
+
+def call_pairs(history: History, _profile: Profile) -> Iterable[Finding]:
+    """R44, R40, R41, R42, R43: each call has one id, one result, in its place."""
+    seen: set[str] = set()
+    turns = merged(history)
+    for number, turn in enumerate(turns):
+        if turn.role == ASSISTANT:
+            yield from _repeated_ids(turn, seen)
+            following = turns[number + 1] if number + 1 < len(turns) else None
+            yield from _unanswered(turn, following)
+        elif turn.role == USER:
+            previous = turns[number - 1] if number else None
+            yield from _unasked(turn, previous)
+
+
+def _repeated_ids(turn: Turn, seen: set[str]) -> Iterator[Finding]:
+    for place in calls(turn):
+        tool_id = place.value.text_of("id")
+        if tool_id in seen:
+            detail = (
+                f"messages.{place.message}.content.{place.block}: `tool_use` ids must be unique"
+            )
+            yield Finding("R44", place.message, place.block, detail, (tool_id,))
+        seen.add(tool_id)
+
+
+def _unanswered(turn: Turn, following: Turn | None) -> Iterator[Finding]:
+    results = leading_results(following) if following and following.role == USER else ()
+    answered = {place.value.text_of("tool_use_id") for place in results}
+    missing = [p for p in calls(turn) if p.value.text_of("id") not in answered]
+    if missing:
+        ids = tuple(place.value.text_of("id") for place in missing)
+        index = missing[0].message
+        yield Finding("R40", index, missing[0].block, unanswered_text(index, ids), ids)
+
+
+def unanswered_text(message: int, ids: tuple[str, ...]) -> str:
+    """Return the API's sentence of R40 for the calls `ids` of one message."""
+    return (
+        f"messages.{message}: `tool_use` ids were found without `tool_result` blocks immediately "
+        f"after: {', '.join(ids)}. Each `tool_use` block must have a corresponding `tool_result` "
+        "block in the next message."
+    )
+
+
+def _unasked(turn: Turn, previous: Turn | None) -> Iterator[Finding]:
+    asked = {p.value.text_of("id") for p in calls(previous)} if previous else set()
+    seen: set[str] = set()
+    for place in turn.places:
+        if place.value.type != "tool_result":
+            continue
+        tool_id = place.value.text_of("tool_use_id")
+        where = f"messages.{place.message}.content.{place.block}"
+        if tool_id not in asked:
+            detail = (
+                f"{where}: unexpected `tool_use_id` found in `tool_result` blocks: {tool_id}. Each "
+                "`tool_result` block must have a corresponding `tool_use` block in the previous "
+                "message."
+            )
+            yield Finding("R42", place.message, place.block, detail, (tool_id,))
+        elif tool_id in seen:
+            detail = (
+                f"{where}: each tool_use must have a single result. Found multiple `tool_result` "
+                f"blocks with id: {tool_id}"
+            )
+            yield Finding("R43", place.message, place.block, detail, (tool_id,))
+        seen.add(tool_id)
+
+
+def error_results(history: History, profile: Profile) -> Iterable[Finding]:
+    """R48: a result that is an error says so, in text."""
+    return findings(history, profile, error_flaws)
+
+
+@lru_cache(maxsize=CACHE_SIZE)
+def error_flaws(block: Block, _role: Role, _profile: Profile) -> tuple[Flaw, ...]:
+    """Return whether an error result is empty or holds more than text."""
+    data = block.data
+    if block.type != "tool_result" or data.get("is_error") is not True:
+        return ()
+    content = data.get("content")
+    if content is None or is_blank(content) or content == []:
+        return (Flaw("R48", ".tool_result: content cannot be empty if `is_error` is true"),)
+    if isinstance(content, list) and any(not _is_text(item) for item in content):
+        return (Flaw("R48", ".tool_result: all content must be text if `is_error` is true"),)
+    return ()
+
+
+def _is_text(item: Any) -> bool:
+    return isinstance(item, Mapping) and item.get("type") == "text"
+
+
+def callers(history: History, _profile: Profile) -> Iterable[Finding]:
+    """R49: a call made by code names the server call whose code made it."""
+    known: set[str] = set()
+    for number, message in enumerate(history):
+        for position, block in enumerate(message.blocks):
+            if block.type == "server_tool_use":
+                known.add(block.text_of("id"))
+            source = caller_id(block)
+            if source is not None and source not in known:
+                detail = f"messages.{number}.content.{position}: source tool {source} not found"
+                yield Finding("R49", number, position, detail, (source,))
+
+
+def caller_id(block: Block) -> str | None:
+    """Return the id of the server call that a `tool_use` says it was made by, if any."""
+    caller = block.get("caller") if block.type == "tool_use" else None
+    source = caller.get("tool_id") if isinstance(caller, Mapping) else None
+    return source if isinstance(source, str) else None

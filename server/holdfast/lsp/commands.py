@@ -1,0 +1,364 @@
+"""The table of commands: registration, validation and documentation all come from it.
+
+Law: a command exists if and only if it has a row here; `docs/protocol.md` is made from the rows,
+and a test fails when one changes alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, Final, TypeAlias
+
+import attrs
+import msgspec
+
+from holdfast.lsp import errors
+from holdfast.lsp import params as p
+from holdfast.lsp import session_commands as session
+from holdfast.lsp import turn_commands as turn
+
+Handler: TypeAlias = Callable[[Any, Any], Awaitable[Any]]
+
+
+@attrs.frozen
+class Command:
+    """One command. `example` and `result` are an argument and its answer, for people."""
+
+    name: str
+    params: type[p.Params]
+    handler: Handler
+    summary: str
+    example: Mapping[str, Any]
+    result: Mapping[str, Any]
+
+
+_ID: Final = {"sessionId": "s_8f2c"}
+_STATUS: Final = {"sessionId": "s_8f2c", "phase": "waiting", "reason": "overloaded"}
+
+_ROWS: Final = (
+    Command(
+        "holdfast.session.create",
+        p.CreateParams,
+        session.create,
+        "Create a session.",
+        {"workspaceUri": "file:///home/me/project", "title": "Fix the parser"},
+        _ID,
+    ),
+    Command(
+        "holdfast.session.list",
+        p.NoParams,
+        session.list_sessions,
+        "List all sessions, newest first.",
+        {},
+        {
+            "sessions": [
+                {
+                    **_ID,
+                    "title": "Fix the parser",
+                    "workspaceUri": "file:///home/me/project",
+                    "phase": "idle",
+                    "createdAt": 1770000000000,
+                    "updatedAt": 1770000009000,
+                    "headSeq": 41,
+                    "archived": False,
+                }
+            ]
+        },
+    ),
+    Command(
+        "holdfast.session.open",
+        p.OpenParams,
+        session.open_session,
+        "Return a session and the events after `sinceSeq`. From `seq` on, this connection gets "
+        "every event as `holdfast/event` and every change of state as `holdfast/status`. Without "
+        "`sinceSeq` no past events are sent; read the history with `holdfast.session.messages`.",
+        {**_ID, "sinceSeq": 40},
+        {
+            "session": {
+                **_ID,
+                "title": "Fix the parser",
+                "phase": "idle",
+                "seq": 41,
+                "archived": False,
+                "updatedAt": 1770000009000,
+                "status": {**_ID, "phase": "idle"},
+                "contextTokens": 12031,
+                "windowTokens": 200000,
+                "outputTokens": 840,
+                "questions": [],
+                "todos": [],
+                "queue": [],
+                "compactions": [],
+                "repairs": [],
+            },
+            "events": [
+                {
+                    "seq": 41,
+                    "atMs": 1770000009000,
+                    "event": {"type": "turnEnded", "turnId": "t_1", "reason": "completed"},
+                }
+            ],
+            "seq": 41,
+        },
+    ),
+    Command(
+        "holdfast.session.state",
+        p.OnSession,
+        session.state,
+        "Say what a session is doing, what it asks and what it waits for.",
+        _ID,
+        {
+            **_STATUS,
+            "message": "Overloaded",
+            "advice": "Wait, or choose another model; the turn goes on by itself.",
+            "attempt": 2,
+            "retryAt": 1770000012000,
+            "seq": 44,
+            "usage": {"contextTokens": 12031, "windowTokens": 200000, "outputTokens": 840},
+            "questions": [],
+            "todos": [{"text": "Write a test", "status": "pending"}],
+            "queue": [{"promptId": "p_2", "turnId": "t_2", "text": "And the docs?"}],
+        },
+    ),
+    Command(
+        "holdfast.session.messages",
+        p.MessagesParams,
+        session.messages,
+        "Return a page of the history as a person would read it: the newest `limit` messages, or "
+        "those before the one whose `origin` is `before`.",
+        {**_ID, "limit": 1},
+        {
+            "messages": [
+                {
+                    "role": "user",
+                    "origin": "2",
+                    "text": "Fix the parser.",
+                    "content": [{"type": "text", "text": "Fix the parser."}],
+                }
+            ]
+        },
+    ),
+    Command(
+        "holdfast.session.rename",
+        p.RenameParams,
+        session.rename,
+        "Give a session a title.",
+        {**_ID, "title": "Fix the parser"},
+        {},
+    ),
+    Command(
+        "holdfast.session.archive",
+        p.ArchiveParams,
+        session.archive,
+        "Hide a session from lists; with `archived` false, bring it back.",
+        {**_ID, "archived": True},
+        {},
+    ),
+    Command(
+        "holdfast.session.delete",
+        p.OnSession,
+        session.delete,
+        "Delete a session with all it holds. This cannot be undone.",
+        _ID,
+        {},
+    ),
+    Command(
+        "holdfast.session.fork",
+        p.ForkParams,
+        session.fork,
+        "Create a session with another's history, up to before a prompt when one is named.",
+        {**_ID, "title": "Another way", "beforePromptId": "p_2"},
+        {"sessionId": "s_91aa"},
+    ),
+    Command(
+        "holdfast.session.rewind",
+        p.RewindParams,
+        session.rewind,
+        "Hide a prompt and everything after it. The records stay.",
+        {**_ID, "promptId": "p_2"},
+        {},
+    ),
+    Command(
+        "holdfast.session.export",
+        p.ExportParams,
+        session.export,
+        "Return a session as text: `jsonl`, `markdown` or `claude-code`.",
+        {**_ID, "format": "markdown"},
+        {"format": "markdown", "content": "# Fix the parser\n"},
+    ),
+    Command(
+        "holdfast.session.import",
+        p.ImportParams,
+        session.import_session,
+        "Make a session of a transcript. The file is only read.",
+        {"uri": "file:///home/me/old.jsonl", "title": "The old one"},
+        {"sessionId": "s_77b0"},
+    ),
+    Command(
+        "holdfast.session.compact",
+        p.CompactParams,
+        session.compact,
+        "Begin a compaction and answer at once. It is reported by work-done progress, on "
+        "`workDoneToken` when one is given, and by events; the session stays usable.",
+        {**_ID, "instructions": "Keep the error messages.", "workDoneToken": "mine-1"},
+        {"compactionId": "c_5d01"},
+    ),
+    Command(
+        "holdfast.session.cancelCompaction",
+        p.OnSession,
+        session.cancel_compaction,
+        "Cancel the compaction under way. Nothing of the history changes.",
+        _ID,
+        {},
+    ),
+    Command(
+        "holdfast.session.undoCompaction",
+        p.OnSession,
+        session.undo_compaction,
+        "Take the newest compaction back. `compactionId` is null when there is none.",
+        _ID,
+        {"compactionId": "c_5d01"},
+    ),
+    Command(
+        "holdfast.session.repair",
+        p.RepairParams,
+        session.repair,
+        "Check the history and mend it, once, by a record that can be undone. With `dryRun` "
+        'nothing is changed; with `undo: "r_1"` that repair is taken back, and the result is '
+        '`{"undone": "r_1"}`.',
+        {**_ID, "dryRun": True},
+        {
+            "findings": [
+                {
+                    "rule": "R40",
+                    "severity": "error",
+                    "message": 3,
+                    "block": 1,
+                    "detail": "tool_use ids were found without tool_result blocks",
+                    "origin": "17",
+                }
+            ],
+            "repairs": [
+                {"rule": "R40", "origin": "17", "action": "insert a result", "kept": "everything"}
+            ],
+            "applied": False,
+        },
+    ),
+    Command(
+        "holdfast.turn.send",
+        p.SendParams,
+        turn.send,
+        "Send a prompt: either `text`, or `content` with text and image blocks. The answer comes "
+        "when it is on disk. The same `promptId` twice is one prompt.",
+        {**_ID, "text": "Fix the parser.", "promptId": "p_1"},
+        {"turnId": "t_1", "promptId": "p_1", "seq": 3, "queued": False},
+    ),
+    Command(
+        "holdfast.turn.stop",
+        p.OnSession,
+        turn.stop,
+        "Stop the turn at once. Queued prompts are held until `resume` or the next prompt.",
+        _ID,
+        {"phase": "idle"},
+    ),
+    Command(
+        "holdfast.turn.resume",
+        p.OnSession,
+        turn.resume,
+        "Let a paused, waiting or held session go on now.",
+        _ID,
+        {"phase": "requesting"},
+    ),
+    Command(
+        "holdfast.turn.retry",
+        p.OnSession,
+        turn.retry,
+        "Send a failed request again now, without waiting for its time.",
+        _ID,
+        {"phase": "requesting"},
+    ),
+    Command(
+        "holdfast.permission.answer",
+        p.AnswerParams,
+        turn.answer,
+        "Answer a permission question: `allow`, `allowAlways` (what its pattern matches, in this "
+        "session) or `deny`.",
+        {"questionId": "s_8f2c:q_1", "answer": "allow"},
+        {},
+    ),
+    Command(
+        "holdfast.model.list",
+        p.NoParams,
+        session.models,
+        "List the models that the endpoint has. `source` says where the numbers come from.",
+        {},
+        {
+            "models": [
+                {
+                    "model": "claude-opus-5-5",
+                    "windowTokens": 200000,
+                    "maxOutputTokens": 64000,
+                    "source": "endpoint",
+                }
+            ]
+        },
+    ),
+    Command(
+        "holdfast.model.select",
+        p.SelectModelParams,
+        session.select_model,
+        "Send a session's later requests to another model; without `model`, to the setting's.",
+        {**_ID, "model": "claude-opus-5-5"},
+        {},
+    ),
+    Command(
+        "holdfast.server.info",
+        p.NoParams,
+        turn.info,
+        "Say what this server is, where it keeps its data, which settings it did not take, and "
+        "whether its store is usable. Answers also when the store is not.",
+        {},
+        {
+            "version": "0.1.0",
+            "versions": {"python": "3.11.7", "pygls": "2.1.1", "anthropic": "2.12.0"},
+            "processId": 4711,
+            "dataDir": "/home/me/.local/share/holdfast",
+            "store": {"state": "open"},
+            "problems": [
+                {
+                    "name": "holdfast.model",
+                    "value": "5",
+                    "message": "holdfast.model must be a name of 1 to 200 characters without "
+                    "spaces, not 5; claude-opus-5-5 is used.",
+                }
+            ],
+        },
+    ),
+)
+
+COMMANDS: Final[Mapping[str, Command]] = {row.name: row for row in _ROWS}
+
+
+def command(name: str) -> Command:
+    """Return a command. Raises the error for an unknown one."""
+    found = COMMANDS.get(name)
+    if found is None:
+        raise errors.failed(
+            errors.INVALID_PARAMS,
+            "UnknownCommand",
+            f"There is no command {name[:200]!r}.",
+            "docs/protocol.md lists the commands.",
+        )
+    return found
+
+
+def arguments(row: Command, given: Sequence[Any] | None) -> p.Params:
+    """Return the checked argument of a command. Raises an error that names the wrong field."""
+    if given is not None and len(given) > 1:
+        raise errors.invalid_params(f"{row.name} takes one object, not {len(given)} arguments.")
+    argument = given[0] if given else None
+    try:
+        return msgspec.convert({} if argument is None else argument, row.params)
+    except msgspec.ValidationError as error:
+        complaint = str(error).replace("at `$.", "at `").replace(" - at `$`", "")
+        raise errors.invalid_params(f"{row.name}: {complaint}") from None

@@ -1,0 +1,128 @@
+"""The arguments of our commands, as they stand on the wire.
+
+Law: unknown members are ignored, so that a newer client works with an older server; a known member
+with a wrong value is refused by name. Every command takes one object; none means `{}`.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, TypeAlias
+
+import msgspec
+
+Title: TypeAlias = Annotated[str, msgspec.Meta(min_length=1, max_length=500)]
+Id: TypeAlias = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
+Seq: TypeAlias = Annotated[int, msgspec.Meta(ge=0)]
+Limit: TypeAlias = Annotated[int, msgspec.Meta(ge=1, le=10_000)]
+
+
+class Params(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """Base of all arguments."""
+
+
+class NoParams(Params, frozen=True):
+    """Nothing."""
+
+
+class OnSession(Params, frozen=True):
+    """A command about one session."""
+
+    session_id: Id
+
+
+class CreateParams(Params, frozen=True):
+    """`workspaceUri` is the folder whose files tools may touch; without one they touch none."""
+
+    workspace_uri: str | None = None
+    title: Title | None = None
+    model: Id | None = None
+
+
+class OpenParams(OnSession, frozen=True):
+    """`sinceSeq` is the last event the client has; without one it begins at the present."""
+
+    since_seq: Seq | None = None
+
+
+class MessagesParams(OnSession, frozen=True):
+    """The newest `limit` messages, or those before the message with the origin `before`."""
+
+    limit: Limit = 200
+    before: str | None = None
+
+
+class RenameParams(OnSession, frozen=True):
+    """The new title."""
+
+    title: Title
+
+
+class ArchiveParams(OnSession, frozen=True):
+    """`archived` false brings the session back."""
+
+    archived: bool = True
+
+
+class ForkParams(OnSession, frozen=True):
+    """With `beforePromptId` the fork ends before that prompt."""
+
+    title: Title | None = None
+    before_prompt_id: Id | None = None
+
+
+class RewindParams(OnSession, frozen=True):
+    """The prompt that is hidden, with everything after it."""
+
+    prompt_id: Id
+
+
+class ExportParams(OnSession, frozen=True):
+    """`claude-code` is a transcript that its own program can resume."""
+
+    format: Literal["jsonl", "markdown", "claude-code"] = "jsonl"
+
+
+class ImportParams(Params, frozen=True):
+    """`uri` is the transcript, a `file:` URI; the file is only read."""
+
+    uri: str
+    title: Title | None = None
+    workspace_uri: str | None = None
+
+
+class CompactParams(OnSession, frozen=True):
+    """With `workDoneToken` the progress is reported on the client's own token, to its end."""
+
+    instructions: Annotated[str, msgspec.Meta(max_length=10_000)] = ""
+    work_done_token: int | str | None = None
+
+
+class RepairParams(OnSession, frozen=True):
+    """`dryRun` only reports; `undo` takes back the repair with this id instead."""
+
+    dry_run: bool = False
+    undo: Id | None = None
+
+
+class SelectModelParams(OnSession, frozen=True):
+    """Without a `model` the setting's default is used."""
+
+    model: Id | None = None
+
+
+class SendParams(OnSession, frozen=True):
+    """Either `text` or `content` (text and image blocks in the API's shape).
+
+    `promptId` is the client's own; the same one twice is one prompt.
+    """
+
+    text: str | None = None
+    content: list[dict[str, Any]] | None = None
+    prompt_id: Id | None = None
+
+
+class AnswerParams(Params, frozen=True):
+    """`allowAlways` allows what the question's pattern matches, for this session."""
+
+    question_id: Id
+    answer: Literal["allow", "allowAlways", "deny"]

@@ -1,0 +1,156 @@
+"""What the editor surface needs of the agent: the supervisor as its handlers see it.
+
+Law: handlers know nothing of drivers, stores or models. `agent/supervisor.py` is the real one;
+tests script their own. All methods raise `StoreError` and `AgentError` subclasses, `models` also
+`ModelFailed`; `errors.py` says what each of them becomes on the wire.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+from typing import Literal, Protocol, TypeAlias
+
+from holdfast.agent.api import (
+    Accepted,
+    Batch,
+    ExportFormat,
+    ReadableMessage,
+    RepairReport,
+    SessionView,
+)
+from holdfast.conversation.history import Block
+from holdfast.journal.store import SessionSummary
+from holdfast.model.port import Capabilities
+from holdfast.tools.port import Editor
+
+Answer: TypeAlias = Literal["allow", "allowAlways", "deny"]
+
+
+class Supervisor(Protocol):
+    """All sessions of this process. They belong to it, never to a connection (P9)."""
+
+    async def create(
+        self, *, workspace_uri: str | None, title: str | None, model: str | None
+    ) -> str:
+        """Create an empty session and return its id."""
+        ...
+
+    async def summaries(self) -> list[SessionSummary]:
+        """Return all sessions, newest first."""
+        ...
+
+    async def view(self, session_id: str) -> SessionView:
+        """Return a session as it is now, opening it if need be."""
+        ...
+
+    async def messages(
+        self, session_id: str, *, limit: int | None, before: str | None
+    ) -> list[ReadableMessage]:
+        """Return the newest `limit` messages before the one of the record `before`."""
+        ...
+
+    async def send(
+        self, session_id: str, content: Sequence[Block], prompt_id: str | None
+    ) -> Accepted:
+        """Accept a prompt; it is durable when this returns. The same id twice is one prompt."""
+        ...
+
+    async def stop(self, session_id: str) -> str:
+        """Stop the turn and return the phase."""
+        ...
+
+    async def resume(self, session_id: str) -> str:
+        """Let a paused, waiting or held session go on now; return the phase."""
+        ...
+
+    async def retry(self, session_id: str) -> str:
+        """Try a failed request again now; return the phase."""
+        ...
+
+    async def compact(self, session_id: str, instructions: str) -> str:
+        """Begin a compaction and return its id at once."""
+        ...
+
+    async def cancel_compaction(self, session_id: str) -> None:
+        """Cancel the compaction under way."""
+        ...
+
+    async def undo_compaction(self, session_id: str) -> str | None:
+        """Take the newest compaction back and return its id; None when there is none."""
+        ...
+
+    async def repair(self, session_id: str, *, dry_run: bool) -> RepairReport:
+        """Check the history and mend it."""
+        ...
+
+    async def undo_repair(self, session_id: str, repair_id: str) -> None:
+        """Take a repair back."""
+        ...
+
+    async def rename(self, session_id: str, title: str) -> None:
+        """Give a session a title."""
+        ...
+
+    async def archive(self, session_id: str, archived: bool) -> None:  # noqa: FBT001
+        """Hide a session from lists, or bring it back."""
+        ...
+
+    async def delete(self, session_id: str) -> None:
+        """Delete a session with all it holds."""
+        ...
+
+    async def select_model(self, session_id: str, model: str | None) -> None:
+        """Send later requests to `model`; None is the setting's default."""
+        ...
+
+    async def fork(
+        self, session_id: str, *, title: str | None, before_prompt_id: str | None
+    ) -> str:
+        """Create a session with this one's history and return its id."""
+        ...
+
+    async def rewind(self, session_id: str, prompt_id: str) -> None:
+        """Hide a prompt and everything after it."""
+        ...
+
+    async def export(self, session_id: str, format: ExportFormat) -> str:  # noqa: A002
+        """Return a session as text."""
+        ...
+
+    async def import_transcript(
+        self, path: Path, *, title: str | None, workspace_uri: str | None
+    ) -> str:
+        """Create a session whose past is a foreign transcript."""
+        ...
+
+    async def answer(self, question_id: str, answer: Answer) -> None:
+        """Answer a permission question."""
+        ...
+
+    def follow(self, session_id: str, since_seq: int) -> AsyncIterator[Batch]:
+        """Yield what comes after `since_seq`, made only when it is pulled, without gap or repeat.
+
+        Ends when the session is closed here; raises what `view` raises.
+        """
+        ...
+
+    async def models(self) -> list[Capabilities]:
+        """Return the models that the endpoint has."""
+        ...
+
+    async def recover(self, workspace_uris: Sequence[str]) -> list[str]:
+        """Continue the sessions of these folders whose server died; return their ids."""
+        ...
+
+    def use_editor(self, connection_id: str, editor: Editor | None) -> None:
+        """Edit open files through this connection; None when it has gone."""
+        ...
+
+    def preload(self) -> None:
+        """Begin to load what the first turn needs, beside the event loop."""
+        ...
+
+    async def close(self) -> None:
+        """Give all sessions back and close what is open."""
+        ...

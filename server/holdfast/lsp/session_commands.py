@@ -1,0 +1,178 @@
+"""`holdfast.session.*` and `holdfast.model.*`: convert, call the supervisor, convert back."""
+
+from __future__ import annotations
+
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Any, Final
+
+from pygls.uris import to_fs_path, uri_scheme
+
+from holdfast.lsp import errors, wire
+from holdfast.lsp import params as p
+from holdfast.lsp.followers import batches
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from holdfast.lsp.server import HoldfastServer
+
+EVENTS_MAX: Final = 512
+"""How many events one answer of `holdfast.session.open` holds at least, when there are so many.
+
+The rest follows as notifications, at the pace of the reader.
+"""
+
+
+async def create(ls: HoldfastServer, params: p.CreateParams) -> Any:
+    """Create a session; this connection hears of its questions and progress from now on."""
+    supervisor = await ls.supervisor()
+    session_id = await supervisor.create(
+        workspace_uri=params.workspace_uri, title=params.title, model=params.model
+    )
+    await ls.followers.watch(session_id)
+    return {"sessionId": session_id}
+
+
+async def list_sessions(ls: HoldfastServer, _: p.NoParams) -> Any:
+    """List all sessions, newest first."""
+    supervisor = await ls.supervisor()
+    return {"sessions": wire.plain(await supervisor.summaries())}
+
+
+async def open_session(ls: HoldfastServer, params: p.OpenParams) -> Any:
+    """Return the session and what happened since; what comes later follows as notifications."""
+    supervisor = await ls.supervisor()
+    view = await supervisor.view(params.session_id)
+    since = view.seq if params.since_seq is None else min(params.since_seq, view.seq)
+    events: list[Any] = []
+    async with aclosing(batches(supervisor, params.session_id, since)) as missed:
+        while since < view.seq and len(events) < EVENTS_MAX:
+            batch = await anext(missed, None)
+            if batch is None:
+                break
+            events += map(wire.event_item, batch.events)
+            since = batch.events[-1].seq if batch.events else since
+    ls.protocol.after_response(lambda: ls.followers.open(view, since))
+    return {"session": wire.plain(view), "events": events, "seq": since}
+
+
+async def state(ls: HoldfastServer, params: p.OnSession) -> Any:
+    """Say what a session is doing, what it asks and what it waits for."""
+    supervisor = await ls.supervisor()
+    return wire.state_result(await supervisor.view(params.session_id))
+
+
+async def messages(ls: HoldfastServer, params: p.MessagesParams) -> Any:
+    """Return a page of the history as a person would read it."""
+    supervisor = await ls.supervisor()
+    found = await supervisor.messages(params.session_id, limit=params.limit, before=params.before)
+    return {"messages": wire.plain(found)}
+
+
+async def rename(ls: HoldfastServer, params: p.RenameParams) -> Any:
+    """Give a session a title."""
+    supervisor = await ls.supervisor()
+    await supervisor.rename(params.session_id, params.title)
+    return {}
+
+
+async def archive(ls: HoldfastServer, params: p.ArchiveParams) -> Any:
+    """Hide a session from lists, or bring it back."""
+    supervisor = await ls.supervisor()
+    await supervisor.archive(params.session_id, params.archived)
+    return {}
+
+
+async def delete(ls: HoldfastServer, params: p.OnSession) -> Any:
+    """Delete a session with all it holds."""
+    supervisor = await ls.supervisor()
+    await supervisor.delete(params.session_id)
+    await ls.followers.end(params.session_id)
+    return {}
+
+
+async def fork(ls: HoldfastServer, params: p.ForkParams) -> Any:
+    """Create a session with another's history."""
+    supervisor = await ls.supervisor()
+    session_id = await supervisor.fork(
+        params.session_id, title=params.title, before_prompt_id=params.before_prompt_id
+    )
+    return {"sessionId": session_id}
+
+
+async def rewind(ls: HoldfastServer, params: p.RewindParams) -> Any:
+    """Hide a prompt and everything after it."""
+    supervisor = await ls.supervisor()
+    await supervisor.rewind(params.session_id, params.prompt_id)
+    return {}
+
+
+async def export(ls: HoldfastServer, params: p.ExportParams) -> Any:
+    """Return a session as text."""
+    supervisor = await ls.supervisor()
+    content = await supervisor.export(params.session_id, params.format)
+    return {"format": params.format, "content": content}
+
+
+async def import_session(ls: HoldfastServer, params: p.ImportParams) -> Any:
+    """Make a session of a transcript file."""
+    path = _path(params.uri)
+    supervisor = await ls.supervisor()
+    session_id = await supervisor.import_transcript(
+        path, title=params.title, workspace_uri=params.workspace_uri
+    )
+    return {"sessionId": session_id}
+
+
+async def compact(ls: HoldfastServer, params: p.CompactParams) -> Any:
+    """Begin a compaction; its progress is reported until it ends."""
+    supervisor = await ls.supervisor()
+    await ls.followers.watch(params.session_id)
+    with ls.progress.expecting(params.session_id, params.work_done_token) as expected:
+        compaction_id = await supervisor.compact(params.session_id, params.instructions)
+        expected.bind(compaction_id)
+    return {"compactionId": compaction_id}
+
+
+async def cancel_compaction(ls: HoldfastServer, params: p.OnSession) -> Any:
+    """Cancel the compaction under way."""
+    supervisor = await ls.supervisor()
+    await supervisor.cancel_compaction(params.session_id)
+    return {}
+
+
+async def undo_compaction(ls: HoldfastServer, params: p.OnSession) -> Any:
+    """Take the newest compaction back."""
+    supervisor = await ls.supervisor()
+    return {"compactionId": await supervisor.undo_compaction(params.session_id)}
+
+
+async def repair(ls: HoldfastServer, params: p.RepairParams) -> Any:
+    """Check the history and mend it, or take a repair back."""
+    supervisor = await ls.supervisor()
+    if params.undo is not None:
+        await supervisor.undo_repair(params.session_id, params.undo)
+        return {"undone": params.undo}
+    return wire.plain(await supervisor.repair(params.session_id, dry_run=params.dry_run))
+
+
+async def models(ls: HoldfastServer, _: p.NoParams) -> Any:
+    """List the models that the endpoint has."""
+    supervisor = await ls.supervisor()
+    return {"models": wire.plain(await supervisor.models())}
+
+
+async def select_model(ls: HoldfastServer, params: p.SelectModelParams) -> Any:
+    """Send a session's later requests to another model."""
+    supervisor = await ls.supervisor()
+    await supervisor.select_model(params.session_id, params.model)
+    return {}
+
+
+def _path(uri: str) -> Path:
+    from pathlib import Path  # noqa: PLC0415 (the name is needed for types above)
+
+    path = to_fs_path(uri) if uri_scheme(uri) == "file" else None
+    if not path:
+        raise errors.invalid_params("holdfast.session.import: `uri` must be a file: URI.")
+    return Path(path)

@@ -1,0 +1,300 @@
+"""The SDK and HTTP: one client per endpoint, exact bytes out, raw events in.
+
+Law: every await here is bounded, and whatever the SDK or the transport raises leaves as
+`ModelFailed`; only cancellation passes through. Importing this module imports the SDK (a second of
+CPU), so only the adapter imports it, in a worker thread.
+
+The client is built so that nothing of the environment steers it but the proxy variables: the key,
+the base URL and every header are ours (SDK notes §3), and retries are the caller's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from types import TracebackType
+from typing import Any, Final, Self
+
+import anthropic
+import httpx2
+
+from holdfast.conversation import encoding
+from holdfast.model import classification, transport_faults
+from holdfast.model.credentials import Credentials
+from holdfast.model.port import ModelFailed
+from holdfast.session.failures import Failure, FailureKind
+
+FIRST_PARTY_URL: Final = "https://api.anthropic.com"
+MODELS_TIMEOUT_S: Final = 10.0
+
+_CONNECT_S: Final = 10.0
+_WRITE_S: Final = 60.0
+_POOL_S: Final = 10.0
+_CLOSE_S: Final = 2.0
+# The transport's own read limit only backs up ours, which must be the one that speaks.
+_READ_SLACK_S: Final = 5.0
+# After the answer's last event the end of the body is read too, if it is there at once, so that
+# the connection can be used again.
+_LINGER_S: Final = 0.25
+# 16 MB without the end of an event is no event stream; the decoder must not collect more.
+_EVENT_BYTES_MAX: Final = 16 << 20
+_SLICE_BYTES: Final = 64 * 1024
+_LIMITS: Final = httpx2.Limits(max_connections=100, max_keepalive_connections=10)
+
+
+class Wire:
+    """One endpoint. Safe to share between sessions of one event loop."""
+
+    def __init__(self, base_url: str | None, transport: httpx2.AsyncBaseTransport | None) -> None:
+        """Build the client; nothing is sent. `transport` replaces sockets in tests."""
+        options: dict[str, Any] = {} if transport is None else {"transport": transport}
+        url = httpx2.URL(base_url or FIRST_PARTY_URL)
+        self._first_party = f".{url.host}".endswith(".anthropic.com")
+        self._client = anthropic.AsyncAnthropic(
+            api_key="sent-with-each-request",
+            base_url=url,
+            max_retries=0,
+            timeout=_timeout(MODELS_TIMEOUT_S),
+            # A redirect could carry the key to another host (P11); it is reported instead.
+            http_client=anthropic.DefaultAsyncHttpxClient(
+                limits=_LIMITS, follow_redirects=False, **options
+            ),
+            open_telemetry=False,
+        )
+
+    async def open(
+        self, body: bytes, credentials: Credentials, first_byte_timeout_s: float, idle_cut_s: float
+    ) -> EventStream:
+        """Send a request and return its events once the API has accepted it.
+
+        `first_byte_timeout_s` counts from the last progress of the upload, so that a slow uplink
+        is not mistaken for a silent server. Raises `ModelFailed`.
+        """
+        try:
+            async with asyncio.timeout(first_byte_timeout_s) as waiting:
+                upload = _Upload(body, waiting, first_byte_timeout_s)
+                stream = await self._client.post(
+                    "/v1/messages",
+                    content=upload,
+                    cast_to=object,
+                    options={
+                        "headers": {
+                            **self._headers(credentials),
+                            "Content-Type": "application/json",
+                            "Content-Length": str(len(body)),
+                        },
+                        "timeout": _timeout(max(first_byte_timeout_s, idle_cut_s) + _READ_SLACK_S),
+                    },
+                    stream=True,
+                    stream_cls=anthropic.AsyncStream[object],
+                )
+        except Exception as error:
+            raise self._refused(error, credentials) from error
+        return EventStream(stream.response, idle_cut_s, credentials.secrets)
+
+    async def models(self, credentials: Credentials) -> Any:
+        """Return the decoded answer of `GET /v1/models`. Raises `ModelFailed`."""
+        try:
+            async with asyncio.timeout(MODELS_TIMEOUT_S):
+                response = await self._client.get(
+                    "/v1/models",
+                    cast_to=httpx2.Response,
+                    options={
+                        "headers": self._headers(credentials),
+                        "params": {"limit": 1000},
+                        "timeout": _timeout(MODELS_TIMEOUT_S),
+                    },
+                )
+        except Exception as error:
+            raise self._refused(error, credentials) from error
+        try:
+            return encoding.decode(response.content)
+        except (ValueError, RecursionError) as error:
+            raise _failed(
+                FailureKind.UNREADABLE,
+                "The list of models is not valid JSON.",
+                request_id=classification.request_id(response.headers),
+                raw=classification.excerpt(response.text, credentials.secrets),
+            ) from error
+
+    async def close(self) -> None:
+        """Close the pooled connections."""
+        await self._client.close()
+
+    def _headers(self, credentials: Credentials) -> dict[str, str | anthropic.Omit]:
+        """Return a request's own headers; those that the environment would add are taken out."""
+        hidden = dict.fromkeys(_hidden_header_names(os.environ), anthropic.Omit())
+        return {**hidden, **credentials.headers(first_party=self._first_party)}
+
+    def _refused(self, error: Exception, credentials: Credentials) -> ModelFailed:
+        """Classify what came in place of an accepted request."""
+        if isinstance(error, anthropic.APIStatusError):
+            response = error.response
+            return ModelFailed(
+                classification.from_response(
+                    response.status_code, response.headers, response.content, credentials.secrets
+                )
+            )
+        return ModelFailed(
+            transport_faults.from_exception(
+                error, headers_received=False, secrets=credentials.secrets
+            )
+        )
+
+
+class EventStream:
+    """The raw events of one accepted request. Iterate once; leave the context to hang up."""
+
+    def __init__(
+        self, response: httpx2.Response, idle_cut_s: float, secrets: Sequence[str]
+    ) -> None:
+        """Take over an unread response."""
+        self._response = response
+        self._bytes = _BoundedBytes(response, idle_cut_s)
+        self._secrets = secrets
+        self._events_seen = False
+        self._lingering = False
+        self.request_id = classification.request_id(response.headers)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        # Closing an unread response closes its connection, which is how generation is stopped.
+        # A peer that does not even let go is left behind: stopping never waits for a socket (P7).
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_CLOSE_S):
+                await self._response.aclose()
+
+    def linger(self) -> None:
+        """Say that the answer is whole: what is still read only frees the connection."""
+        self._lingering = True
+        self._bytes.idle_s = _LINGER_S
+
+    async def events(self) -> AsyncGenerator[tuple[str | None, str]]:
+        """Yield each event's name and data. Raises `ModelFailed`: STALLED, CUT or UNREADABLE.
+
+        An end of the body is not judged here, unless nothing in it was an event.
+        """
+        decoder = anthropic.AsyncStream.raw_events(httpx2.Response(200, stream=self._bytes))
+        try:
+            async with contextlib.AsyncExitStack() as stack:
+                if isinstance(decoder, AsyncGenerator):
+                    await stack.enter_async_context(contextlib.aclosing(decoder))
+                async for event in decoder:
+                    self._events_seen = True
+                    self._bytes.unfinished = 0
+                    yield event.event, event.data
+        except Exception as error:
+            if self._lingering or (isinstance(error, UnicodeDecodeError) and self._bytes.ended):
+                # Either nothing more is wanted, or the body ended inside a character: a cut.
+                return
+            raise self._broken(error) from error
+        if not self._events_seen:
+            self._check_body()
+
+    def _broken(self, error: Exception) -> ModelFailed:
+        if isinstance(error, ModelFailed):
+            return error
+        if isinstance(error, TimeoutError):
+            return _failed(
+                FailureKind.STALLED,
+                f"Nothing arrived for {self._bytes.idle_s:g} s.",
+                request_id=self.request_id,
+            )
+        failure = transport_faults.from_exception(
+            error, headers_received=True, request_id=self.request_id, secrets=self._secrets
+        )
+        return ModelFailed(failure)
+
+    def _check_body(self) -> None:
+        """Judge a body without a single event: cut at once, an error in disguise, or no answer."""
+        head = self._bytes.head.decode(errors="replace")
+        if head.lstrip().startswith(("event:", "data:", ":")):
+            return
+        if classification.is_error_body(head):
+            raise ModelFailed(classification.from_event(head, self.request_id, self._secrets))
+        raise _failed(
+            FailureKind.UNREADABLE,
+            "The answer is no event stream; a proxy may have replaced it."
+            if head
+            else "The answer is empty.",
+            request_id=self.request_id,
+            raw=classification.excerpt(head, self._secrets),
+        )
+
+
+class _BoundedBytes(httpx2.AsyncByteStream):
+    """A response's bytes. Any byte counts for liveness, pings and comments included (C01).
+
+    `head` keeps the beginning for error messages; `unfinished` counts bytes since the last event.
+    """
+
+    def __init__(self, response: httpx2.Response, idle_s: float) -> None:
+        self._response = response
+        self.idle_s = idle_s
+        self.head = b""
+        self.unfinished = 0
+        self.ended = False
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        async with contextlib.aclosing(self._response.aiter_bytes()) as chunks:
+            while True:
+                # The limit is around the read alone: a slow consumer is not a silent server.
+                async with asyncio.timeout(self.idle_s):
+                    chunk = await anext(chunks, None)
+                if chunk is None:
+                    self.ended = True
+                    return
+                self._count(chunk)
+                yield chunk
+
+    def _count(self, chunk: bytes) -> None:
+        if len(self.head) < classification.RAW_BYTES_MAX:
+            self.head = (self.head + chunk)[: classification.RAW_BYTES_MAX]
+        self.unfinished += len(chunk)
+        if self.unfinished > _EVENT_BYTES_MAX:
+            raise _failed(FailureKind.UNREADABLE, "An event of the answer never ends.")
+
+
+class _Upload:
+    """A body in slices, so that the write limit holds for a slice and not for 30 MB at once."""
+
+    def __init__(self, body: bytes, waiting: asyncio.Timeout, patience_s: float) -> None:
+        self._body = memoryview(body)
+        self._waiting = waiting
+        self._patience_s = patience_s
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        now: Callable[[], float] = asyncio.get_running_loop().time
+        for start in range(0, len(self._body), _SLICE_BYTES):
+            self._waiting.reschedule(now() + self._patience_s)
+            yield bytes(self._body[start : start + _SLICE_BYTES])
+        self._waiting.reschedule(now() + self._patience_s)
+
+
+def _timeout(read_s: float) -> httpx2.Timeout:
+    return httpx2.Timeout(connect=_CONNECT_S, read=read_s, write=_WRITE_S, pool=_POOL_S)
+
+
+def _hidden_header_names(environment: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the headers that the SDK takes from the environment behind our back."""
+    lines = environment.get("ANTHROPIC_CUSTOM_HEADERS", "").split("\n")
+    return tuple(
+        name.strip() for name, colon, _ in (line.partition(":") for line in lines) if colon
+    )
+
+
+def _failed(
+    kind: FailureKind, message: str, *, request_id: str | None = None, raw: str = ""
+) -> ModelFailed:
+    return ModelFailed(
+        Failure(kind=kind, message=message, status=200, request_id=request_id, raw=raw)
+    )

@@ -1,0 +1,92 @@
+"""What each model can do: a built-in table, and how an endpoint's own list is read.
+
+Law: an answer always exists. The endpoint's numbers win, then the table (specification §5.3),
+then a size so small that every model has it; `source` says which it was (P12).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+from holdfast.model.port import Capabilities
+
+DEFAULT_WINDOW_TOKENS: Final = 200_000
+DEFAULT_OUTPUT_TOKENS: Final = 8_000
+
+_MILLION: Final = (1_000_000, 128_000)
+_CLASSIC: Final = (200_000, 64_000)
+
+# Window and output limit in tokens by model id without its date.
+TABLE: Final[Mapping[str, tuple[int, int]]] = {
+    "claude-fable-5-2": _MILLION,
+    "claude-mythos-5-2": _MILLION,
+    "claude-fable-5-1": _MILLION,
+    "claude-mythos-5-1": _MILLION,
+    "claude-fable-5": _MILLION,
+    "claude-mythos-5": _MILLION,
+    "claude-opus-5-5": _MILLION,
+    "claude-sonnet-5-5": _MILLION,
+    "claude-haiku-5-5": _MILLION,
+    "claude-opus-5": _MILLION,
+    "claude-sonnet-5": _MILLION,
+    "claude-opus-4-8": _MILLION,
+    "claude-opus-4-7": _MILLION,
+    "claude-opus-4-6": _MILLION,
+    "claude-sonnet-4-6": _MILLION,
+    "claude-mythos-preview": _MILLION,
+    "claude-opus-4-5": _CLASSIC,
+    "claude-haiku-4-5": _CLASSIC,
+    "claude-sonnet-4-5": _CLASSIC,
+}
+
+# What may follow a table id: a date, an alias, a vendor's revision ("-20251101-v1:0", "@20251101").
+_SUFFIX: Final = re.compile(r"(?:[-@](?:\d{8}|latest|default))?(?:-v\d+)?(?::\w+)?")
+
+
+def from_table(model: str) -> Capabilities:
+    """Return the table's entry for `model`, dated and vendor-prefixed ids included.
+
+    Ids that other vendors spell differently (`anthropic/claude-opus-4.5`,
+    `us.anthropic.claude-haiku-4-5-20251001-v1:0`) are recognised. Anything else gets the default.
+    """
+    _, marker, rest = model.lower().partition("claude-")
+    name = marker + re.sub(r"(?<=\d)\.(?=\d)", "-", rest)
+    for known, (window_tokens, max_output_tokens) in TABLE.items():
+        if name.startswith(known) and _SUFFIX.fullmatch(name, len(known)):
+            return Capabilities(model, window_tokens, max_output_tokens, "table")
+    return Capabilities(model, DEFAULT_WINDOW_TOKENS, DEFAULT_OUTPUT_TOKENS, "default")
+
+
+def from_listing(listing: Any) -> tuple[Capabilities, ...]:
+    """Read the answer of `GET /v1/models`. Total: what is no model is passed over.
+
+    A listed model without sizes gets those of the table.
+    """
+    entries = listing.get("data") if isinstance(listing, Mapping) else None
+    if not isinstance(entries, list):
+        return ()
+    return tuple(
+        _from_entry(entry)
+        for entry in entries
+        if isinstance(entry, Mapping) and isinstance(entry.get("id"), str)
+    )
+
+
+def _from_entry(entry: Mapping[str, Any]) -> Capabilities:
+    known = from_table(entry["id"])
+    window_tokens = _tokens(entry.get("max_input_tokens"))
+    max_output_tokens = _tokens(entry.get("max_tokens"))
+    if window_tokens is None and max_output_tokens is None:
+        return known
+    return Capabilities(
+        known.model,
+        window_tokens or known.window_tokens,
+        max_output_tokens or known.max_output_tokens,
+        "endpoint",
+    )
+
+
+def _tokens(value: Any) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else None

@@ -1,0 +1,173 @@
+"""Error codes, fragments, types and statuses, each with the failure it means.
+
+Law: this is the whole knowledge of how the API and the gateways in front of it word their errors
+(specification §4.1, §4.4, R1-R100). A new wording is a new row here and a new row in the test.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Final
+
+import attrs
+
+from holdfast.session.failures import FailureKind
+
+REQUEST_ID_HEADERS: Final = (
+    "request-id",
+    "x-request-id",
+    "x-amzn-requestid",
+    "x-litellm-call-id",
+    "cf-ray",
+)
+
+# `error.details.error_code`, and `error.code` of servers in OpenAI's style.
+CODES: Final[Mapping[str, FailureKind]] = {
+    "contract_spend_limit_reached": FailureKind.SPEND_LIMIT,
+    "enforced_spend_limit_reached": FailureKind.SPEND_LIMIT,
+    "linked_organization_spend_limit_reached": FailureKind.SPEND_LIMIT,
+    "ramp_limit_exceeded": FailureKind.RATE_LIMITED,
+    "compaction_unavailable": FailureKind.OVERLOADED,
+    "organization_on_hold": FailureKind.BILLING,
+    "linked_organization_billing_unavailable": FailureKind.BILLING,
+    "claude_code_version_too_old": FailureKind.PERMISSION,
+    "claude_code_key_creator_not_member": FailureKind.PERMISSION,
+    "organization_type_not_supported": FailureKind.PERMISSION,
+    "parent_organization_required": FailureKind.PERMISSION,
+    "sandbox_egress_restricted": FailureKind.PERMISSION,
+    "cmek_key_disabled": FailureKind.PERMISSION,
+    "cmek_key_network_blocked": FailureKind.PERMISSION,
+    "cmek_key_unreachable": FailureKind.SERVER,
+    "cmek_context_unavailable": FailureKind.SERVER,
+    "skill_read_blocked_undecryptable": FailureKind.PERMISSION,
+    "request_body_timeout": FailureKind.TIMEOUT,
+    "request_body_too_large_after_decoding": FailureKind.TOO_LARGE,
+    "context_length_exceeded": FailureKind.TOO_LONG,
+    "insufficient_quota": FailureKind.BILLING,
+    "rate_limit_exceeded": FailureKind.RATE_LIMITED,
+    "model_not_found": FailureKind.MODEL_GONE,
+    "invalid_api_key": FailureKind.AUTHENTICATION,
+}
+
+CODE_PREFIXES: Final = (
+    ("user_profile_billing_", FailureKind.BILLING),
+    ("user_profile_", FailureKind.PERMISSION),
+)
+
+
+@attrs.frozen
+class Fragment:
+    """Words that stand for a kind; with `statuses`, only in answers with one of them."""
+
+    kind: FailureKind
+    pattern: re.Pattern[str]
+    statuses: frozenset[int] = frozenset()
+
+
+def _fragment(kind: FailureKind, *alternatives: str, statuses: tuple[int, ...] = ()) -> Fragment:
+    return Fragment(kind, re.compile("|".join(alternatives), re.IGNORECASE), frozenset(statuses))
+
+
+RATE_WORDING: Final = re.compile(
+    r"rate.?limit|per (?:minute|min|hour|day)\b|tokens? per|\b[TR]P[MD]\b", re.IGNORECASE
+)
+
+# Anchored as closely as the wordings allow: a 400 of another kind that merely speaks of a
+# "context" must not start a compaction that removes nothing (B23).
+FRAGMENTS: Final = (
+    _fragment(
+        FailureKind.TOO_LONG,
+        r"prompt is too long",  # R89
+        r"input length and `?max_tokens`? exceed context limit",  # R90
+        r"extra usage is required for long context",  # B19: the tier ends at a smaller window
+        r"exceeds? (?:the |this model'?s )?(?:maximum |available )?context "
+        r"(?:length|window|limit|size)",
+        r"maximum context length",
+        r"context[ _]length[ _]exceeded|ContextWindowExceededError",
+        r"input is too long for requested model",
+        r"input token count\b.{0,40}\bexceeds",
+    ),
+    _fragment(
+        FailureKind.TOO_LARGE,
+        r"request exceeds the maximum size",
+        r"request (?:entity |body )?(?:is )?too large",
+        r"payload too large",
+        r"failed to buffer the request body",
+        r"body exceeded .{0,30}limit",
+    ),
+    _fragment(
+        FailureKind.SPEND_LIMIT,
+        r"reached your specified\b.{0,40}\busage limits",  # R100
+        r"\bspend(?:ing)? limit",
+        r"budget has been exceeded|BudgetExceededError",
+    ),
+    _fragment(
+        FailureKind.BILLING,
+        r"credit balance is too low",  # R100
+        r"insufficient (?:credits?|funds|balance|quota)",
+        r"requires more credits",
+    ),
+    _fragment(
+        FailureKind.MODEL_GONE,
+        r"^model: \S+$",  # R10
+        r"\bmodel:? [`'\"]?[^\s`'\"]+[`'\"]?,? (?:was )?not found",
+        r"\bmodel [`'\"]?[^\s`'\"]+[`'\"]? (?:does not exist|has been retired|is not available)",
+        r"\b(?:invalid|unknown|no such) model\b",
+        r"no endpoints found for",
+        statuses=(200, 400, 404, 410, 422),
+    ),
+)
+
+# Types that say what is the matter whatever the status; with HTTP 200 they are all there is.
+SPECIFIC_TYPES: Final[Mapping[str | None, FailureKind]] = {
+    "authentication_error": FailureKind.AUTHENTICATION,
+    "billing_error": FailureKind.BILLING,
+    "permission_error": FailureKind.PERMISSION,
+    "request_too_large": FailureKind.TOO_LARGE,
+    "rate_limit_error": FailureKind.RATE_LIMITED,
+    "timeout_error": FailureKind.TIMEOUT,
+    "overloaded_error": FailureKind.OVERLOADED,
+    "conflict_error": FailureKind.SERVER,
+}
+
+# Types that servers use for everything; a telling status knows better.
+GENERAL_TYPES: Final[Mapping[str | None, FailureKind]] = {
+    "invalid_request_error": FailureKind.INVALID_REQUEST,
+    "api_error": FailureKind.SERVER,
+}
+
+STATUSES: Final[Mapping[int, FailureKind]] = {
+    401: FailureKind.AUTHENTICATION,
+    402: FailureKind.BILLING,
+    403: FailureKind.PERMISSION,
+    407: FailureKind.NETWORK,  # the proxy, not the API, wants a password
+    408: FailureKind.TIMEOUT,
+    409: FailureKind.SERVER,
+    413: FailureKind.TOO_LARGE,
+    425: FailureKind.SERVER,
+    429: FailureKind.RATE_LIMITED,
+    431: FailureKind.INTERNAL,  # our headers; no repair of the history makes them smaller
+    499: FailureKind.TIMEOUT,  # a gateway gave up in our name
+    504: FailureKind.TIMEOUT,
+    511: FailureKind.NETWORK,  # a captive portal
+    522: FailureKind.TIMEOUT,
+    524: FailureKind.TIMEOUT,
+    529: FailureKind.OVERLOADED,
+}
+
+# A page was written by something in between, so its 400 or 404 says nothing about the request.
+HTML_STATUSES: Final[Mapping[int, FailureKind]] = {
+    status: kind for status, kind in STATUSES.items() if status not in {409, 425, 431}
+}
+
+# LiteLLM names its own exception in the message when it quotes no body of the API.
+WRAPPERS: Final[Mapping[str, FailureKind]] = {
+    "AuthenticationError": FailureKind.AUTHENTICATION,
+    "PermissionDeniedError": FailureKind.PERMISSION,
+    "BadRequestError": FailureKind.INVALID_REQUEST,
+    "UnprocessableEntityError": FailureKind.INVALID_REQUEST,
+    "NotFoundError": FailureKind.MODEL_GONE,
+    "RateLimitError": FailureKind.RATE_LIMITED,
+    "Timeout": FailureKind.TIMEOUT,
+}

@@ -1,0 +1,100 @@
+"""The bytes of one request.
+
+Law: a block's bytes go into the body as they are stored; prompt cache and bound thinking depend on
+them (R70-R74). Cache marks are computed for each request and put on copies, never stored, at most
+four (R79), never on what cannot carry one (R81). Moving them keeps thinking valid (§2.7.1). Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from holdfast.conversation import encoding
+from holdfast.conversation.history import USER, Block, Message
+from holdfast.model.port import ModelRequest
+
+# Above this many characters of content the body is built in a worker thread.
+BIG_CHARS: Final = 256 * 1024
+
+_MARK: Final = '"cache_control":{"type":"ephemeral"}'
+_CACHEABLE: Final = frozenset({"text", "image", "document", "search_result", "tool_result"})
+
+
+def size_chars(request: ModelRequest) -> int:
+    """Return roughly how long the body is, in characters, without building it."""
+    return sum(len(block.raw) for message in request.messages for block in message.blocks)
+
+
+def build(request: ModelRequest, *, cache_marks: bool = True) -> bytes:
+    """Return the body of `POST /v1/messages` for a streamed response.
+
+    The marks are: the tools, the system prompt, the end of the last user message, and that of the
+    user message before it, where the request before this one had its last mark: the API looks back
+    only 20 blocks from a mark. A history that carries marks of its own gets none from us.
+    `thinking` and sampling parameters are left out: every current model takes that (R14, R65).
+    """
+    marked = cache_marks and not _has_marks(request)
+    parts = [
+        f'"model":{encoding.encode(request.model)}',
+        f'"max_tokens":{request.max_output_tokens}',
+    ]
+    if request.system.strip():
+        parts.append(f'"system":[{_system(request.system, marked=marked)}]')
+    if request.tools:
+        parts.append(f'"tools":[{",".join(_tools(request.tools, marked=marked))}]')
+        if not request.tools_allowed:
+            parts.append('"tool_choice":{"type":"none"}')
+    parts.append(f'"messages":[{",".join(_messages(request.messages, marked=marked))}]')
+    parts.append('"stream":true')
+    return f"{{{','.join(parts)}}}".encode()
+
+
+def _system(text: str, *, marked: bool) -> str:
+    raw = encoding.encode({"type": "text", "text": text})
+    return _with_mark(raw) if marked else raw
+
+
+def _tools(tools: Sequence[Mapping[str, Any]], *, marked: bool) -> list[str]:
+    """Encode the tools; the mark goes on the last one that the prompt's start really holds."""
+    encoded = [encoding.encode(tool) for tool in tools]
+    last = next((k for k in reversed(range(len(tools))) if not tools[k].get("defer_loading")), None)
+    if marked and last is not None:
+        encoded[last] = _with_mark(encoded[last])
+    return encoded
+
+
+def _messages(messages: Sequence[Message], *, marked: bool) -> list[str]:
+    encoded = [message.wire for message in messages]
+    if marked:
+        users = [k for k, message in enumerate(messages) if message.role == USER]
+        for position in users[-2:]:
+            encoded[position] = _marked_message(messages[position])
+    return encoded
+
+
+def _marked_message(message: Message) -> str:
+    """Return the message's bytes with a mark on a copy of its last cacheable block, if any."""
+    blocks = message.blocks
+    for position in reversed(range(len(blocks))):
+        if _is_cacheable(blocks[position]):
+            copy = Block(_with_mark(blocks[position].raw))
+            return Message(message.role, (*blocks[:position], copy, *blocks[position + 1 :])).wire
+    return message.wire
+
+
+def _is_cacheable(block: Block) -> bool:
+    if block.type == "text":
+        return bool(block.text_of("text").strip())
+    return block.type in _CACHEABLE
+
+
+def _with_mark(raw: str) -> str:
+    return f"{raw[:-1]},{_MARK}}}"
+
+
+def _has_marks(request: ModelRequest) -> bool:
+    """Say whether the caller's data carries marks, as imported transcripts may."""
+    return any("cache_control" in tool for tool in request.tools) or any(
+        '"cache_control"' in block.raw for message in request.messages for block in message.blocks
+    )

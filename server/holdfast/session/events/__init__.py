@@ -1,0 +1,184 @@
+"""The event vocabulary of a session: what the journal holds and what clients see.
+
+Law: everything a session is, is a fold over these events. An event says what happened, never what
+to do. Content blocks travel as raw JSON and keep their bytes. A type, once released, is never
+renamed and never loses a field; new fields have defaults; a changed meaning is a new `version`
+with an upcaster in `journal/codec.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final, TypeAlias
+
+from holdfast.session.events.base import (
+    Event,
+    RawBlocks,
+    block_data,
+    blocks_of,
+    raw_blocks,
+    tag,
+)
+from holdfast.session.events.compactions import (
+    CompactionCommitted,
+    CompactionEnd,
+    CompactionEnded,
+    CompactionPrepared,
+    CompactionRungFailed,
+    CompactionStarted,
+    CompactionUndone,
+    Rung,
+)
+from holdfast.session.events.responses import (
+    BlockDelta,
+    BlockFinished,
+    BlockStarted,
+    CutCause,
+    RequestFailed,
+    RequestStarted,
+    ResponseCut,
+    ResponseFinished,
+    ResponseStarted,
+    RetryScheduled,
+    TurnPaused,
+    TurnResumed,
+    Usage,
+)
+from holdfast.session.events.sessions import (
+    HistoryImported,
+    HistoryRepaired,
+    HistoryRewound,
+    MessageEdit,
+    MessageImported,
+    ModelSelected,
+    RepairNote,
+    RepairUndone,
+    SessionArchived,
+    SessionCreated,
+    SessionRecovered,
+    SessionRenamed,
+)
+from holdfast.session.events.tools import (
+    QuestionAnswered,
+    QuestionAsked,
+    TodoItem,
+    TodosUpdated,
+    ToolAuthorised,
+    ToolFinished,
+    ToolOutcome,
+    ToolStarted,
+)
+from holdfast.session.events.turns import (
+    PromptAccepted,
+    StopRequested,
+    TurnEnd,
+    TurnEnded,
+    TurnStarted,
+)
+
+AnyEvent: TypeAlias = (
+    SessionCreated
+    | SessionRenamed
+    | SessionArchived
+    | ModelSelected
+    | SessionRecovered
+    | HistoryImported
+    | MessageImported
+    | HistoryRepaired
+    | RepairUndone
+    | HistoryRewound
+    | PromptAccepted
+    | TurnStarted
+    | TurnEnded
+    | StopRequested
+    | RequestStarted
+    | ResponseStarted
+    | BlockStarted
+    | BlockDelta
+    | BlockFinished
+    | ResponseFinished
+    | ResponseCut
+    | RequestFailed
+    | RetryScheduled
+    | TurnPaused
+    | TurnResumed
+    | ToolAuthorised
+    | QuestionAsked
+    | QuestionAnswered
+    | ToolStarted
+    | ToolFinished
+    | TodosUpdated
+    | CompactionStarted
+    | CompactionRungFailed
+    | CompactionPrepared
+    | CompactionCommitted
+    | CompactionEnded
+    | CompactionUndone
+)
+
+EVENT_TYPES: Final[Mapping[str, type[Event]]] = {
+    tag(kind.__name__): kind for kind in AnyEvent.__args__
+}
+
+
+def type_of(event: Event) -> str:
+    """Return the event's type as it is written in the journal and on the wire."""
+    return tag(type(event).__name__)
+
+
+__all__ = [
+    "EVENT_TYPES",
+    "AnyEvent",
+    "BlockDelta",
+    "BlockFinished",
+    "BlockStarted",
+    "CompactionCommitted",
+    "CompactionEnd",
+    "CompactionEnded",
+    "CompactionPrepared",
+    "CompactionRungFailed",
+    "CompactionStarted",
+    "CompactionUndone",
+    "CutCause",
+    "Event",
+    "HistoryImported",
+    "HistoryRepaired",
+    "HistoryRewound",
+    "MessageEdit",
+    "MessageImported",
+    "ModelSelected",
+    "PromptAccepted",
+    "QuestionAnswered",
+    "QuestionAsked",
+    "RawBlocks",
+    "RepairNote",
+    "RepairUndone",
+    "RequestFailed",
+    "RequestStarted",
+    "ResponseCut",
+    "ResponseFinished",
+    "ResponseStarted",
+    "RetryScheduled",
+    "Rung",
+    "SessionArchived",
+    "SessionCreated",
+    "SessionRecovered",
+    "SessionRenamed",
+    "StopRequested",
+    "TodoItem",
+    "TodosUpdated",
+    "ToolAuthorised",
+    "ToolFinished",
+    "ToolOutcome",
+    "ToolStarted",
+    "TurnEnd",
+    "TurnEnded",
+    "TurnPaused",
+    "TurnResumed",
+    "TurnStarted",
+    "Usage",
+    "block_data",
+    "blocks_of",
+    "raw_blocks",
+    "type_of",
+]

@@ -1,0 +1,79 @@
+"""Events about tool calls, permission questions and the task list."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Literal
+
+import msgspec
+
+from holdfast.session.events.base import Event, RawBlocks
+
+
+class ToolOutcome(StrEnum):
+    """How a tool call ended. The last three are told to the model in those words (P6)."""
+
+    FINISHED = "finished"
+    REFUSED = "refused"
+    NOT_STARTED = "notStarted"
+    INTERRUPTED = "interrupted"
+    UNKNOWN = "unknown"
+
+
+class ToolAuthorised(Event, frozen=True):
+    """A call may run. `by` says why: a rule of the settings, the session, or a person."""
+
+    tool_use_id: str
+    by: str
+    mutates: bool
+
+
+class QuestionAsked(Event, frozen=True):
+    """A person is asked whether a call may run. Stays open until it is answered or stopped."""
+
+    question_id: str
+    tool_use_id: str
+    tool: str
+    title: str
+    detail: str
+    pattern: str
+
+
+class QuestionAnswered(Event, frozen=True):
+    """A question got its one answer."""
+
+    question_id: str
+    answer: Literal["allow", "allowAlways", "deny"]
+
+
+class ToolStarted(Event, frozen=True):
+    """Write-ahead: the call is about to run (C10). Without a `ToolFinished` its outcome is
+    unknown.
+    """
+
+    tool_use_id: str
+    name: str
+    mutates: bool
+
+
+class ToolFinished(Event, frozen=True):
+    """A call has its result. `content` are the blocks of the `tool_result`."""
+
+    tool_use_id: str
+    outcome: ToolOutcome
+    content: RawBlocks
+    is_error: bool = False
+    summary: str = ""
+
+
+class TodoItem(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """One item of the session's task list."""
+
+    text: str
+    status: str
+
+
+class TodosUpdated(Event, frozen=True):
+    """The task list was replaced."""
+
+    todos: tuple[TodoItem, ...]

@@ -1,0 +1,150 @@
+"""How a response grows, ends, is cut, and what a failure leaves behind."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from holdfast.conversation.history import ASSISTANT, USER, Block, Message, text
+from holdfast.session import events as ev
+from holdfast.session import wording
+from holdfast.session.fold import history
+from holdfast.session.state import OpenResponse, Pause, SessionState, ToolCall, Wait
+
+PROGRESS_CHARS: Final = 200
+"""A cut that left at least this much new text counts as progress and resets the retry budget."""
+
+
+def request(state: SessionState, event: ev.RequestStarted, _seq: int, _at: int) -> None:
+    """Expect a response."""
+    del event
+    state.wait = None
+    state.response = OpenResponse()
+    state.requested = True
+
+
+def response_started(state: SessionState, event: ev.ResponseStarted, _seq: int, _at: int) -> None:
+    """Know that the API accepted the request."""
+    response = _open_response(state)
+    response.started = True
+    response.message_id = event.message_id
+
+
+def block_started(state: SessionState, event: ev.BlockStarted, _seq: int, _at: int) -> None:
+    """Know what is arriving."""
+    response = _open_response(state)
+    response.started = True
+    if event.kind == "tool_use":
+        response.names[event.index] = event.name
+
+
+def block_delta(state: SessionState, event: ev.BlockDelta, _seq: int, _at: int) -> None:
+    """Keep text that arrives."""
+    response = _open_response(state)
+    response.started = True
+    if event.kind == "text":
+        response.texts.setdefault(event.index, []).append(event.text)
+
+
+def block_finished(state: SessionState, event: ev.BlockFinished, _seq: int, _at: int) -> None:
+    """Keep a complete block."""
+    response = _open_response(state)
+    response.started = True
+    block = ev.blocks_of((event.block,))[0]
+    response.blocks[event.index] = block
+    if block.type == "text":
+        response.texts[event.index] = [block.text_of("text")]
+
+
+def response_finished(state: SessionState, event: ev.ResponseFinished, seq: int, _at: int) -> None:
+    """Make the response part of the history and open its calls."""
+    response = _open_response(state)
+    blocks = kept_blocks(response)
+    state.response = None
+    state.requested = False
+    state.usage = event.usage
+    state.total_output_tokens += event.usage.output_tokens
+    if state.turn is not None:
+        state.turn.attempts, state.turn.trouble_since_ms = 0, None
+        state.turn.failure = None
+    if event.stop_reason == "refusal" or not blocks:
+        # A refused or empty answer stays in the journal; on the wire it would poison (A11, A35).
+        state.usage = None
+        return
+    message = Message(ASSISTANT, blocks, str(seq))
+    history.append(state, message)
+    state.usage_messages = len(state.messages)
+    uses = [block for block in blocks if block.type == "tool_use"]
+    state.calls_origin = str(seq)
+    state.calls = {
+        block.text_of("id"): ToolCall(block.text_of("id"), block.text_of("name"), block)
+        for block in uses
+    }
+
+
+def kept_blocks(response: OpenResponse) -> tuple[Block, ...]:
+    """Return the blocks of a finished response that enter the history.
+
+    Blank text that the model itself wrote is refused on replay (R33), so it never enters: filtered
+    here, before the first replay, the bytes on the wire never change (specification §3.5.6).
+    A response of thinking alone is no message (R39).
+    """
+    blocks = tuple(
+        block
+        for _, block in sorted(response.blocks.items())
+        if block.type != "text" or block.text_of("text").strip()
+    )
+    thinking = {"thinking", "redacted_thinking"}
+    return blocks if any(block.type not in thinking for block in blocks) else ()
+
+
+def response_cut(state: SessionState, event: ev.ResponseCut, seq: int, _at: int) -> None:
+    """Keep the text that arrived, and ask to go on unless a person stopped it."""
+    response = _open_response(state)
+    state.response = None
+    state.requested = False
+    kept = response.text_so_far().rstrip()
+    if not kept.strip():
+        return
+    if state.turn is not None and len(kept) >= PROGRESS_CHARS:
+        state.turn.attempts, state.turn.trouble_since_ms = 0, None
+    origin = str(seq)
+    history.append(state, Message(ASSISTANT, (text(kept),), origin))
+    if event.cause is not ev.CutCause.STOPPED:
+        history.append(
+            state, Message(USER, (text(wording.continuation(response.tool_names())),), origin)
+        )
+
+
+def request_failed(state: SessionState, event: ev.RequestFailed, _seq: int, at_ms: int) -> None:
+    """Count the failure since the last progress."""
+    state.response = None
+    state.requested = False
+    if state.turn is not None:
+        state.turn.attempts += 1
+        state.turn.failure = event.failure
+        if state.turn.trouble_since_ms is None:
+            state.turn.trouble_since_ms = at_ms
+
+
+def retry(state: SessionState, event: ev.RetryScheduled, _seq: int, _at: int) -> None:
+    """Wait for a known moment."""
+    state.wait = Wait(event.attempt, event.retry_at_ms, event.reason)
+
+
+def paused(state: SessionState, event: ev.TurnPaused, _seq: int, _at: int) -> None:
+    """Wait for the cause to go away."""
+    state.wait = None
+    state.pause = Pause(event.reason, event.message, event.advice, event.retry_at_ms)
+
+
+def resumed(state: SessionState, event: ev.TurnResumed, _seq: int, _at: int) -> None:
+    """Go on; a person also resets the budget."""
+    state.pause = state.wait = None
+    if state.turn is not None and event.by == "user":
+        state.turn.attempts, state.turn.trouble_since_ms = 0, None
+
+
+def _open_response(state: SessionState) -> OpenResponse:
+    if state.response is None:
+        state.response = OpenResponse()
+    return state.response

@@ -1,0 +1,41 @@
+"""The check before a request, and the repair that follows when it fails.
+
+Law: the same rules that the sender checks are what the repair mends, so one repair is enough. A
+history at rest may end with the assistant: what will be sent is that history and a prompt.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from holdfast.conversation import repair as repairs
+from holdfast.conversation import rules
+from holdfast.conversation.findings import Finding, RepairStep
+from holdfast.conversation.history import ASSISTANT, History, Message, user
+from holdfast.session import events as ev
+from holdfast.session.edits import repair_event
+
+_NEXT: Final = user("The next prompt.", origin="next prompt")
+
+
+def check(messages: Sequence[Message]) -> tuple[Finding, ...]:
+    """Return what the API would refuse about these messages followed by a prompt."""
+    return rules.validate(_with_prompt(messages))
+
+
+def mend(
+    messages: Sequence[Message], repair_id: str
+) -> tuple[ev.HistoryRepaired | None, tuple[RepairStep, ...]]:
+    """Return the record that repairs a history, or None when nothing is broken."""
+    history = _with_prompt(messages)
+    repaired = repairs.repair(history)
+    return repair_event(repair_id, history, repaired), repaired.steps
+
+
+def _with_prompt(messages: Sequence[Message]) -> History:
+    """Add a prompt behind a finished answer; open calls are left to the repair."""
+    if not messages or messages[-1].role != ASSISTANT:
+        return tuple(messages)
+    open_call = any(block.type == "tool_use" for block in messages[-1].blocks)
+    return tuple(messages) if open_call else (*messages, _NEXT)

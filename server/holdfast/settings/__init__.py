@@ -1,0 +1,26 @@
+"""What a person may set: read once, checked once, frozen, with the units in the names.
+
+Reading is total: a wrong setting is named in a `Problem`, its default is used, nothing stops.
+"""
+
+from holdfast.settings.declarations import (
+    CompactionSettings,
+    RetrySettings,
+    Settings,
+    StreamSettings,
+    default_data_dir,
+)
+from holdfast.settings.readers import Answer, PermissionRule, WrongValue
+from holdfast.settings.sources import Problem
+
+__all__ = [
+    "Answer",
+    "CompactionSettings",
+    "PermissionRule",
+    "Problem",
+    "RetrySettings",
+    "Settings",
+    "StreamSettings",
+    "WrongValue",
+    "default_data_dir",
+]

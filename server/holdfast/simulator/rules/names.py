@@ -1,0 +1,91 @@
+"""Names that the API knows: beta headers and its own tools.
+
+Law: a name that is not in these lists does not exist for the simulator (R4, R31). Source: the
+official client, version 2.12.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+KNOWN_BETAS: Final = frozenset(
+    {
+        "advisor-tool-2026-03-01",
+        "cache-diagnosis-2026-04-07",
+        "code-execution-2025-05-22",
+        "compact-2026-01-12",
+        "compact-2026-09-04",
+        "computer-use-2024-10-22",
+        "computer-use-2025-01-24",
+        "computer-use-2025-11-24",
+        "context-1m-2025-08-07",
+        "context-management-2025-06-27",
+        "dev-full-thinking-2025-05-14",
+        "extended-cache-ttl-2025-04-11",
+        "fallback-credit-2026-06-01",
+        "fallback-credit-2026-07-01",
+        "fast-mode-2026-02-01",
+        "files-api-2025-04-14",
+        "fine-grained-tool-streaming-2025-05-14",
+        "inline-tools-2026-09-15",
+        "interleaved-thinking-2025-05-14",
+        "mcp-client-2025-04-04",
+        "mcp-client-2025-11-20",
+        "mcp-client-2026-09-15",
+        "message-batches-2024-09-24",
+        "message-threads-2026-08-12",
+        "mid-conversation-output-config-2026-07-01",
+        "mid-conversation-system-clear-at-2026-08-21",
+        "mid-conversation-tool-changes-2026-07-01",
+        "model-context-window-exceeded-2025-08-26",
+        "output-128k-2025-02-19",
+        "output-300k-2026-03-24",
+        "pdfs-2024-09-25",
+        "prompt-caching-2024-07-31",
+        "server-side-fallback-2026-06-01",
+        "server-side-fallback-2026-07-01",
+        "skills-2025-10-02",
+        "structured-outputs-2025-11-13",
+        "task-budgets-2026-03-13",
+        "thinking-binding-controls-2026-08-01",
+        "thinking-display-updates-2026-08-18",
+        "thinking-token-count-2026-05-13",
+        "token-counting-2024-11-01",
+        "token-efficient-tools-2025-02-19",
+        "user-profiles-2026-03-24",
+        "user-profiles-2026-08-18",
+        "user-profiles-2026-09-04",
+    }
+)
+
+TYPED_TOOLS: Final = (
+    "advisor_20260301",
+    "bash_20241022",
+    "bash_20250124",
+    "browser_toolset_20260801",
+    "code_execution_20250522",
+    "code_execution_20250825",
+    "code_execution_20260120",
+    "code_execution_20260521",
+    "computer_20241022",
+    "computer_20250124",
+    "computer_20251124",
+    "computer_toolset_20260801",
+    "mcp_toolset",
+    "memory_20250818",
+    "text_editor_20241022",
+    "text_editor_20250124",
+    "text_editor_20250429",
+    "text_editor_20250728",
+    "tool_search_tool_bm25",
+    "tool_search_tool_bm25_20251119",
+    "tool_search_tool_regex",
+    "tool_search_tool_regex_20251119",
+    "web_fetch_20250910",
+    "web_fetch_20260209",
+    "web_fetch_20260309",
+    "web_fetch_20260318",
+    "web_search_20250305",
+    "web_search_20260209",
+    "web_search_20260318",
+)

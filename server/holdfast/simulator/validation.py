@@ -1,0 +1,105 @@
+"""The whole check of one request, in the order of specification §8.
+
+Law: one refusal per request, the first in this order; a request that passes is described by
+`Accepted`, and nothing after this module looks at the body for faults again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from holdfast.simulator import thinking, tokens
+from holdfast.simulator.models import ModelSpec
+from holdfast.simulator.refusals import refuse
+from holdfast.simulator.rules.binding import Readable, Reader
+from holdfast.simulator.rules.caching import check_cache_marks
+from holdfast.simulator.rules.compaction import check_compaction
+from holdfast.simulator.rules.contents import check_contents
+from holdfast.simulator.rules.endings import check_ending
+from holdfast.simulator.rules.envelope import check_headers, decoded_body
+from holdfast.simulator.rules.media import MediaBudget
+from holdfast.simulator.rules.pairing import check_pairing
+from holdfast.simulator.rules.parameters import check_parameters, thinking_type
+from holdfast.simulator.rules.placement import check_placement
+from holdfast.simulator.rules.request import Account, Envelope, JsonObject, Turn, merged_turns
+from holdfast.simulator.rules.schema import check_fields
+from holdfast.simulator.rules.shapes import COUNT_TOKENS, CREATE_MESSAGE
+from holdfast.simulator.rules.tool_definitions import check_tools
+from holdfast.simulator.thinking import Ledger, Signer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Accepted:
+    """A request that the API takes.
+
+    `root` and `prefix` are the digests that new signatures are bound to: of system and tools,
+    and of everything before the answer. `whole` covers the last turn too, whatever its role.
+    """
+
+    body: JsonObject
+    envelope: Envelope
+    model: ModelSpec
+    turns: list[Turn]
+    thinking: str
+    readable: Readable
+    root: str
+    prefix: str
+    whole: str
+    input_tokens: int
+    window_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class Validator:
+    """Checks requests for one simulator."""
+
+    account: Account
+    signer: Signer
+    ledger: Ledger
+
+    def envelope(self, headers: Mapping[str, str], *, counting: bool = False) -> Envelope:
+        """Check the headers alone (R1, R3, R4). Raises `Refusal`."""
+        return check_headers(headers, self.account, counting=counting)
+
+    def parsed(self, headers: Mapping[str, str], body: bytes) -> JsonObject:
+        """Parse a body (R5 to R7). Raises `Refusal`."""
+        return decoded_body(headers, body, self.account)
+
+    def check(self, body: JsonObject, envelope: Envelope) -> Accepted:
+        """Run all checks of the body. Raises the first `Refusal`."""
+        fields = COUNT_TOKENS if envelope.counting else CREATE_MESSAGE
+        check_fields(body, "", envelope, fields)
+        model = check_parameters(body, envelope)
+        check_tools(body, model)
+        messages: list[JsonObject] = body["messages"]
+        turns = merged_turns(messages)
+        check_placement(body, turns, model, self.account)
+        check_contents(messages, envelope, self.account, MediaBudget.of(messages, model))
+        check_pairing(body, turns)
+        check_compaction(body, turns, envelope, model, self.signer)
+        check_ending(body, turns, model)
+        check_cache_marks(body)
+        root = thinking.root_of(body)
+        before = thinking.prefixes(root, turns, self.signer)
+        reader = Reader(self.signer, self.ledger, self.account, envelope, model)
+        readable = reader.check(body, turns, before)
+        input_tokens = tokens.of_prompt(body)
+        window = self.account.window_tokens or model.window_tokens
+        if input_tokens > window and not envelope.counting:
+            raise refuse("R89", n=input_tokens, max=window)
+        # What continues an unfinished assistant turn belongs to that turn.
+        continues = bool(turns) and turns[-1].role == "assistant"
+        return Accepted(
+            body=body,
+            envelope=envelope,
+            model=model,
+            turns=turns,
+            thinking=thinking_type(body, model),
+            readable=readable,
+            root=root,
+            prefix=before[-2] if continues else before[-1],
+            whole=before[-1],
+            input_tokens=input_tokens,
+            window_tokens=window,
+        )

@@ -1,0 +1,152 @@
+"""JSON Lines as crashes leave them: NUL runs, torn and fused lines, broken characters.
+
+Law: one pass, one line in memory, no exception for any content. Every byte of the file ends up in an
+object, or in a note that says where it is (D05-D07).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any, BinaryIO, Final
+
+import attrs
+import msgspec
+
+from holdfast.transcripts.imported import Note, NoteKind
+
+LINE_BYTES_MAX: Final = 64 * 1024 * 1024
+"""A longer line is set aside unread; the longest seen in the wild has 2 MB."""
+STARTS_MAX: Final = 100
+"""How many places of a damaged line are tried as the beginning of a record."""
+
+_BOM: Final = b"\xef\xbb\xbf"
+_START: Final = re.compile(r'\{\s*"[A-Za-z_]{2,40}"\s*:')
+_decoder: Final = msgspec.json.Decoder()
+_lenient: Final = json.JSONDecoder(strict=False)
+
+
+@attrs.frozen
+class Found:
+    """One object of the file: its line (from 1), the line's bytes, and the object."""
+
+    line: int
+    start: int
+    stop: int
+    value: dict[str, Any]
+
+
+@attrs.define
+class _Line:
+    """A line that is being read, and the notes about it."""
+
+    number: int
+    start: int
+    stop: int
+    notes: list[Note]
+
+    def note(self, kind: NoteKind, text: str) -> None:
+        self.notes.append(Note(kind, text, self.number, self.start, self.stop))
+
+    def found(self, value: dict[str, Any]) -> Found:
+        return Found(self.number, self.start, self.stop, value)
+
+
+def read_objects(stream: BinaryIO, notes: list[Note]) -> Iterator[Found]:
+    """Yield the objects of a JSON Lines file and append what is to be said about it to `notes`."""
+    offset = 0
+    number = 0
+    while piece := stream.readline(LINE_BYTES_MAX):
+        number += 1
+        start, raw = offset, piece
+        offset += len(piece)
+        too_long = False
+        while not piece.endswith(b"\n") and (piece := stream.readline(LINE_BYTES_MAX)):
+            offset += len(piece)
+            raw = raw.replace(b"\0", b"") + piece.replace(b"\0", b"")
+            too_long = too_long or len(raw) > LINE_BYTES_MAX
+            raw = raw[:LINE_BYTES_MAX]
+        line = _Line(number, start, offset, notes)
+        if too_long:
+            line.note("unread", f"a line of more than {LINE_BYTES_MAX} bytes was set aside")
+        else:
+            yield from _objects(line, raw)
+
+
+def _objects(line: _Line, raw: bytes) -> Iterator[Found]:
+    try:
+        value = _decoder.decode(raw)
+    except (ValueError, RecursionError):
+        yield from _salvaged(line, raw)
+        return
+    if isinstance(value, dict):
+        yield line.found(value)
+    else:
+        line.note("unread", "a line that is no object")
+
+
+def _salvaged(line: _Line, raw: bytes) -> Iterator[Found]:
+    """Read what can be read of a line that is not one clean object."""
+    text = _cleaned(line, raw)
+    position, pieces = 0, 0
+    while position < len(text):
+        value, end = _value_at(text, position)
+        if end == position:
+            end = _next_record(text, position)
+            what = "the end of a torn record" if end == len(text) else "a torn record"
+            line.note("unread", f"{what}: {end - position} characters could not be read")
+        elif isinstance(value, dict):
+            pieces += 1
+            yield line.found(value)
+        else:
+            line.note("unread", "something that is no object")
+        position = _skip_blanks(text, end)
+    if pieces > 1:
+        line.note("mended", f"{pieces} records stand on one line")
+
+
+def _cleaned(line: _Line, raw: bytes) -> str:
+    if raw.startswith(_BOM):
+        raw = raw[len(_BOM) :]
+    if b"\0" in raw:
+        line.note("mended", f"{raw.count(0)} NUL bytes were skipped")
+        raw = raw.replace(b"\0", b"")
+    try:
+        text = raw.decode()
+    except UnicodeDecodeError:
+        line.note("mended", "bytes that are not UTF-8 were replaced")
+        text = raw.decode(errors="replace")
+    return text.strip()
+
+
+def _value_at(text: str, position: int) -> tuple[Any, int]:
+    """Return the JSON value at a position and where it ends; the same position if there is none."""
+    try:
+        value, end = _lenient.raw_decode(text, position)
+    except (ValueError, RecursionError):
+        return None, position
+    return value, end
+
+
+def _next_record(text: str, position: int) -> int:
+    """Return where the next whole record begins behind a damaged place, or the text's length."""
+    for tried, match in enumerate(_START.finditer(text, position + 1)):
+        if tried == STARTS_MAX:
+            break
+        value, end = _value_at(text, match.start())
+        if end > match.start() and isinstance(value, dict) and _is_record(value):
+            return match.start()
+    return len(text)
+
+
+def _is_record(value: dict[str, Any]) -> bool:
+    return isinstance(value.get("type"), str) and not value.keys().isdisjoint(
+        {"uuid", "sessionId", "leafUuid", "messageId"}
+    )
+
+
+def _skip_blanks(text: str, position: int) -> int:
+    while position < len(text) and text[position].isspace():
+        position += 1
+    return position

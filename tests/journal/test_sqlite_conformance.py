@@ -1,0 +1,35 @@
+"""The SQLite store keeps the promises of the port."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+from journal.conformance import JournalMachine, OpenStore, StoreConformance
+
+from holdfast.journal.sqlite import SqliteStore
+
+
+class TestSqliteStore(StoreConformance):
+    @pytest.fixture
+    def open_store(self, tmp_path: Path) -> OpenStore:
+        return lambda: SqliteStore.open(tmp_path / "data" / "holdfast.db")
+
+
+class SqliteMachine(JournalMachine):
+    def __init__(self) -> None:
+        self.directory = tempfile.TemporaryDirectory()
+        super().__init__()
+
+    async def open(self) -> SqliteStore:
+        return await SqliteStore.open(Path(self.directory.name) / "holdfast.db")
+
+    def teardown(self) -> None:
+        super().teardown()
+        self.directory.cleanup()
+
+
+TestSqliteMachine = SqliteMachine.TestCase
+TestSqliteMachine.settings = settings(max_examples=25, stateful_step_count=12, deadline=None)

@@ -1,0 +1,140 @@
+"""On-demand compaction: the block, its place, and what stays valid after it (R91 to R95, §6)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from holdfast.simulator.refusals import Refusal
+from holdfast.simulator.rules.request import Envelope
+from holdfast.simulator.script import Respond, TextItem, ThinkingItem
+from simulator.simulator_bodies import Json, user
+from simulator.simulator_conversation import SAID, THOUGHT, Conversation
+
+COMPACT = Envelope(betas=frozenset({"compact-2026-09-04"}))
+
+
+def compacted(conversation: Conversation, *items: Any) -> Json:
+    """Ask for a compaction of everything so far; return the message object."""
+    request = conversation.body(compaction={"type": "summarize"})
+    accepted = conversation.validator.check(request, COMPACT)
+    content = items or (TextItem(text="The user asked questions."),)
+    answer = conversation.composer.compose(Respond(content=content), accepted, {"input_tokens": 9})
+    return answer.message()
+
+
+@pytest.fixture
+def conversation() -> Conversation:
+    made = Conversation()
+    made.envelope = COMPACT
+    for k in range(3):
+        made.ask(f"question {k}", THOUGHT, SAID)
+    return made
+
+
+def refusal_of(conversation: Conversation, *messages: Json) -> Refusal | None:
+    return conversation.refusal(list(messages))
+
+
+def test_a_compaction_answers_with_one_signed_block_and_its_own_usage(
+    conversation: Conversation,
+) -> None:
+    message = compacted(conversation)
+    (block,) = message["content"]
+    assert (block["type"], block["content"]) == ("compaction", "The user asked questions.")
+    assert message["stop_reason"] == "compaction"
+    assert message["usage"]["output_tokens"] == 0
+    assert [entry["type"] for entry in message["usage"]["iterations"]] == ["compaction"]
+
+
+@pytest.mark.parametrize("stop_reason", ["max_tokens", "tool_use", "refusal", "end_turn"])
+def test_a_failed_compaction_is_an_empty_answer_with_its_reason(
+    conversation: Conversation, stop_reason: str
+) -> None:
+    request = conversation.body(compaction={"type": "summarize"})
+    accepted = conversation.validator.check(request, COMPACT)
+    respond = Respond(stop_reason=stop_reason)
+    message = conversation.composer.compose(respond, accepted, {"input_tokens": 9}).message()
+    assert (message["content"], message["stop_reason"]) == ([], stop_reason)
+
+
+@pytest.mark.parametrize("role", ["user", "assistant"])
+def test_r92_the_block_stands_first_in_place_of_what_it_summarises(
+    conversation: Conversation, role: str
+) -> None:
+    (block,) = compacted(conversation)["content"]
+    leading = {"role": role, "content": [block]}
+    assert refusal_of(conversation, leading, user("go on")) is None
+    refusal = refusal_of(conversation, *conversation.messages, user(block, "go on"))
+    assert refusal is not None
+    assert refusal.rule == "R92"
+
+
+def test_r93_there_is_only_one_block(conversation: Conversation) -> None:
+    (block,) = compacted(conversation)["content"]
+    refusal = refusal_of(conversation, user(block, block, "go on"))
+    assert refusal is not None
+    assert (refusal.rule, refusal.details) == (
+        "R93",
+        {"error_code": "compaction_block_ambiguous"},
+    )
+
+
+def test_r94_a_changed_summary_is_refused(conversation: Conversation) -> None:
+    (block,) = compacted(conversation)["content"]
+    refusal = refusal_of(conversation, user({**block, "content": "Other things."}, "go on"))
+    assert refusal is not None
+    assert (refusal.rule, refusal.details) == (
+        "R94b",
+        {"error_code": "compaction_content_mismatch"},
+    )
+
+
+def test_without_its_header_the_block_does_not_exist(conversation: Conversation) -> None:
+    (block,) = compacted(conversation)["content"]
+    refusal = conversation.refusal([user(block, "go on")], Envelope())
+    assert refusal is not None
+    assert refusal.rule == "R31"
+    assert "Input tag 'compaction' found" in refusal.message
+
+
+def test_the_signed_block_keeps_the_thinking_of_the_turns_that_follow(
+    conversation: Conversation,
+) -> None:
+    """Background compaction: the conversation went on while the summary was made (§6)."""
+    conversation.messages.append(user("question 3"))
+    (block,) = compacted(conversation)["content"]
+    summarised = len(conversation.messages)
+    conversation.messages.pop()
+    conversation.ask("question 3", ThinkingItem(text="new"), SAID)
+    conversation.ask("question 4", ThinkingItem(text="newer"), SAID)
+    kept = conversation.messages[summarised:]
+    assert kept[0]["role"] == "assistant"
+    assert refusal_of(conversation, user(block), *kept, user("go on")) is None
+    refusal = refusal_of(conversation, user("A summary."), *kept, user("go on"))
+    assert refusal is not None
+    assert refusal.rule == "R72"
+
+
+def test_under_another_system_prompt_the_block_keeps_nothing(conversation: Conversation) -> None:
+    conversation.messages.append(user("question 3"))
+    (block,) = compacted(conversation)["content"]
+    conversation.messages.pop()
+    conversation.ask("question 3", ThinkingItem(text="new"), SAID)
+    kept = conversation.messages[-1]
+    messages = [user(block), kept, user("go on")]
+    assert conversation.refusal(messages) is None
+    refusal = conversation.refusal(messages, system="be strict")
+    assert refusal is not None
+    assert refusal.rule == "R72"
+
+
+def test_r95_a_finished_assistant_turn_may_end_a_request_for_compaction(
+    conversation: Conversation,
+) -> None:
+    assert conversation.messages[-1]["role"] == "assistant"
+    assert conversation.refusal(compaction={"type": "summarize"}) is None
+    refusal = conversation.refusal()
+    assert refusal is not None
+    assert refusal.rule == "R22"
