@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import socket
 from collections.abc import Mapping
 
@@ -37,21 +38,38 @@ def agent_settings(settings: Settings) -> AgentSettings:
     )
 
 
-async def compose(settings: Settings, environ: Mapping[str, str] | None = None) -> Supervisor:
-    """Build the supervisor of this process.
-
-    Credentials are read from the environment at every attempt, so a new key continues a paused
-    turn. Raises `StoreTooNew` and `StoreUnreadable`; nothing has been changed then.
+class Application:
+    """What one process is made of. `environment` is read at every attempt of a request, so that a
+    new key continues a paused turn.
     """
-    environment = os.environ if environ is None else environ
-    store = await SqliteStore.open(settings.store_path)
-    model = AnthropicModel(lambda: credentials.resolve(environment), settings.base_url)
-    services = Services(
-        store=store,
-        model=model,
-        tools=Toolbox(),
-        world=SystemWorld(),
-        settings=agent_settings(settings),
-    )
-    owner = f"{socket.gethostname()}:{os.getpid()}"
-    return Supervisor(services, owner=owner, preload=model.preload)
+
+    def __init__(self, environment: Mapping[str, str] | None = None) -> None:
+        self._environment = os.environ if environment is None else environment
+        self._services: Services | None = None
+
+    async def compose(self, settings: Settings) -> Supervisor:
+        """Build the supervisor of this process.
+
+        Raises `StoreTooNew` and `StoreUnreadable`; nothing has been changed then.
+        """
+        store = await SqliteStore.open(settings.store_path)
+        model = AnthropicModel(lambda: credentials.resolve(self._environment), settings.base_url)
+        self._services = Services(
+            store=store,
+            model=model,
+            tools=Toolbox(),
+            world=SystemWorld(),
+            settings=agent_settings(settings),
+        )
+        owner = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
+        return Supervisor(self._services, owner=owner, preload=model.preload)
+
+    def reconfigure(self, settings: Settings) -> None:
+        """Let later steps of all sessions run under changed settings. Store and endpoint stay."""
+        if self._services is not None:
+            self._services.settings = agent_settings(settings)
+
+
+async def compose(settings: Settings) -> Supervisor:
+    """Build the supervisor of a process that needs no more: the command line."""
+    return await Application().compose(settings)

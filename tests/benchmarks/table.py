@@ -6,6 +6,7 @@ rounds. The absolute figures are there to be doubted; the ratio and its target a
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -42,6 +43,7 @@ def print_table(rows: Sequence[Row]) -> None:
         )
         for row in rows
     ]
-    widths = [max(len(line[i]) for line in (heads, *cells)) for i in range(len(heads))]
+    widths = [max(len(line[column]) for line in (heads, *cells)) for column in range(len(heads))]
     for line in (heads, tuple("-" * width for width in widths), *cells):
-        print("  ".join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip())
+        padded = (cell.ljust(width) for cell, width in zip(line, widths, strict=True))
+        sys.stdout.write("  ".join(padded).rstrip() + "\n")

@@ -67,12 +67,16 @@ _FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "tool_use_id": st.one_of(ids, json_values),
     "name": st.one_of(names, json_values),
     "input": json_values,
-    "content": st.one_of(any_words, json_values, st.lists(st.deferred(lambda: block_data), max_size=3)),
+    "content": st.one_of(
+        any_words, json_values, st.lists(st.deferred(lambda: block_data), max_size=3)
+    ),
     "is_error": st.one_of(st.booleans(), json_values),
     "thinking": any_words,
     "signature": st.sampled_from(["sig", ""]),
     "data": any_words,
-    "source": st.one_of(json_values, st.just({"type": "base64", "media_type": "image/png", "data": "x"})),
+    "source": st.one_of(
+        json_values, st.just({"type": "base64", "media_type": "image/png", "data": "x"})
+    ),
     "citations": st.sampled_from([[], [{"type": "char_location"}], None]),
     "caller": st.sampled_from([{"type": "direct"}, {"type": "code", "tool_id": "srvtoolu_1"}]),
     "title": any_words,

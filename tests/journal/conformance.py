@@ -22,39 +22,16 @@ from holdfast.journal.store import (
     LeaseLost,
     Record,
     SessionOwnedElsewhere,
-    SessionSummary,
     SessionUnknown,
     Store,
     StoreUnavailable,
     SummaryChange,
 )
+from journal.samples import BARRIER, LAZY, NOW_MS, a_record, a_summary, records
 
 OpenStore: TypeAlias = Callable[[], Awaitable[Store]]
 
-BARRIER, LAZY = Durability.BARRIER, Durability.LAZY
-NOW_MS = 1_700_000_000_000
 FIVE_MINUTES_MS = 5 * 60_000
-
-
-def a_summary(session_id: str = "s1", *, at_ms: int = NOW_MS) -> SessionSummary:
-    return SessionSummary(
-        session_id=session_id,
-        title="First title",
-        workspace_uri="file:///project",
-        model="model-a",
-        phase="idle",
-        created_at_ms=at_ms,
-        updated_at_ms=at_ms,
-        head_seq=0,
-    )
-
-
-def a_record(seq: int, payload: bytes = b"{}") -> Record:
-    return Record(seq=seq, at_ms=NOW_MS + seq, type="prompt", version=1, payload=payload)
-
-
-def records(first: int, last: int) -> list[Record]:
-    return [a_record(seq, b'{"n":%d}' % seq) for seq in range(first, last + 1)]
 
 
 class StoreConformance:
@@ -205,7 +182,7 @@ class StoreConformance:
             with pytest.raises(SessionUnknown, match="nobody"):
                 await call
 
-    # -- leases (D10)
+    # -- leases, killer D10
 
     async def test_d10_a_session_has_one_owner(self, store: Store, lease: Lease) -> None:
         with pytest.raises(SessionOwnedElsewhere) as caught:

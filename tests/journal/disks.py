@@ -96,21 +96,32 @@ class File(apsw.VFSFile):
 
 
 class FaultyDisk(Disk):
-    """Fails its n-th operation, or every one from the n-th on, until it is repaired."""
+    """Fails its n-th operation, or every one from the n-th on, until it is repaired.
+
+    Without `first` it is sound until `break_down`. `suffix` limits the fault to some files.
+    """
 
     def __init__(
-        self, fault: Callable[[], apsw.Error], *, first: int, lasting: bool = False
+        self,
+        fault: Callable[[], apsw.Error],
+        *,
+        first: int | None = None,
+        lasting: bool = True,
+        suffix: str = "",
     ) -> None:
         super().__init__()
-        self.fault, self.lasting = fault, lasting
-        self.steps_left: int | None = first
+        self.fault, self.lasting, self.suffix = fault, lasting, suffix
+        self.steps_left = first
         self.failed = False
+
+    def break_down(self) -> None:
+        self.steps_left = 1
 
     def repair(self) -> None:
         self.steps_left = None
 
     def before(self, operation: str, path: str, data: bytes = b"", offset: int = 0) -> None:
-        if self.steps_left is None:
+        if self.steps_left is None or not path.endswith(self.suffix):
             return
         self.steps_left -= 1
         if self.steps_left == 0 or (self.steps_left < 0 and self.lasting):

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 from hypothesis import settings
-from journal.conformance import JournalMachine, OpenStore, StoreConformance
 
 from holdfast.journal.sqlite import SqliteStore
+from journal.conformance import JournalMachine, OpenStore, StoreConformance
 
 
 class TestSqliteStore(StoreConformance):
@@ -32,4 +32,4 @@ class SqliteMachine(JournalMachine):
 
 
 TestSqliteMachine = SqliteMachine.TestCase
-TestSqliteMachine.settings = settings(max_examples=25, stateful_step_count=12, deadline=None)
+TestSqliteMachine.settings = settings(max_examples=20, stateful_step_count=10, deadline=None)

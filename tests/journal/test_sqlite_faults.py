@@ -11,11 +11,11 @@ from pathlib import Path
 import apsw
 import attrs
 import pytest
-from journal.conformance import BARRIER, LAZY, NOW_MS, a_summary, records
-from journal.disks import FaultyDisk, disk_full, io_error
 
 from holdfast.journal.sqlite import SqliteStore
 from holdfast.journal.store import Lease, Record, StoreUnavailable, StoreUnreadable, SummaryChange
+from journal.disks import FaultyDisk, disk_full, io_error
+from journal.samples import BARRIER, LAZY, NOW_MS, a_summary, records
 
 LARGE = b"x" * 20_000
 
@@ -147,12 +147,11 @@ async def test_p1_d09_a_disk_that_fails_at_any_step_loses_nothing_acknowledged(
 
 
 async def test_d09_a_full_disk_is_named_and_reading_goes_on(tmp_path: Path) -> None:
-    with FaultyDisk(disk_full, first=0, lasting=True) as disk:
-        disk.repair()
+    with FaultyDisk(disk_full) as disk:
         store = await SqliteStore.open(tmp_path / "holdfast.db", vfs=disk.name)
         lease = await store.create(a_summary(), "owner", NOW_MS)
         await store.append(lease, records(1, 1), BARRIER)
-        disk.steps_left = 1
+        disk.break_down()
         for _ in range(3):
             with pytest.raises(StoreUnavailable, match="disk is full"):
                 await store.append(lease, records(2, 2), BARRIER)
@@ -164,11 +163,10 @@ async def test_d09_a_full_disk_is_named_and_reading_goes_on(tmp_path: Path) -> N
 
 
 async def test_p1_an_append_behind_a_lost_one_fails_for_the_same_reason(tmp_path: Path) -> None:
-    with FaultyDisk(disk_full, first=0, lasting=True) as disk:
-        disk.repair()
+    with FaultyDisk(disk_full) as disk:
         store = await SqliteStore.open(tmp_path / "holdfast.db", vfs=disk.name)
         lease = await store.create(a_summary(), "owner", NOW_MS)
-        disk.steps_left = 1
+        disk.break_down()
         with pytest.raises(StoreUnavailable, match="disk is full"):
             await store.append(lease, records(1, 2), BARRIER)
         disk.repair()

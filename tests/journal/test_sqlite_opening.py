@@ -14,11 +14,11 @@ import apsw
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from journal.conformance import BARRIER, NOW_MS, a_summary, records
 
 from holdfast.journal.schema import APPLICATION_ID, FORMAT, require_sound_sqlite
 from holdfast.journal.sqlite import SqliteStore
 from holdfast.journal.store import StoreError, StoreTooNew, StoreUnreadable
+from journal.samples import BARRIER, NOW_MS, a_summary, records
 
 GOLDEN = Path(__file__).parent / "golden"
 

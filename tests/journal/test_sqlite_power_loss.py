@@ -8,16 +8,16 @@ from pathlib import Path
 
 import attrs
 import pytest
-from journal.conformance import BARRIER, LAZY, NOW_MS, a_record, a_summary
-from journal.disks import RecordingDisk
 
 from holdfast.journal.sqlite import SqliteStore
 from holdfast.journal.store import Lease, Record, StoreUnavailable
+from journal.disks import RecordingDisk
+from journal.samples import BARRIER, LAZY, NOW_MS, a_record, a_summary
 
 # Long enough for the log to be moved into the database file and written over from its start.
 APPENDS = 90
 PAYLOAD = bytes(range(256)) * 256
-SEEDS = range(60)
+SEEDS = range(40)
 
 
 @attrs.define

@@ -142,6 +142,18 @@ def test_a_call_cut_at_the_output_limit_never_runs_and_the_model_is_told() -> No
     assert "cut at the output limit" in world.state.messages[-1].blocks[0].raw
 
 
+def test_A27_a_call_whose_arguments_were_no_object_never_runs_and_the_model_is_told() -> None:
+    world = World(seed=1)
+    world.submit()
+    for raw in ({"_unparsed": '{"a": '}, "text", [1], None):
+        block = Block.of({"type": "tool_use", "id": f"t{raw!r}", "name": "run", "input": raw})
+        finished = ev.BlockFinished(index=0, block=ev.raw_blocks((block,))[0])
+        world.give(inp.Arrived((finished,)))
+        world.give(inp.Completed("m", "tool_use", ev.Usage()))
+        assert not [e for e in world.pending if isinstance(e, (inp.Judge, inp.RunTool))]
+        assert "not a valid JSON object" in world.state.messages[-1].blocks[0].raw
+
+
 def test_C03_text_that_arrived_before_a_cut_is_kept_and_the_model_is_asked_to_go_on() -> None:
     world = streaming("Half an answer")
     world.give(inp.Failed(Failure(kind=FailureKind.CUT, message="reset")))

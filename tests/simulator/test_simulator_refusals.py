@@ -328,6 +328,12 @@ PARAMETERS = [
         envelope=COMPACT,
     ),
     Case(
+        "R95d",
+        body(model="claude-haiku-4-5", compaction={"type": "summarize"}),
+        "compaction: this model does not support compaction",
+        envelope=COMPACT,
+    ),
+    Case(
         "R98",
         body(thread={"type": "continue", "previous_message_id": "msg_1"}),
         "thread: not found",
@@ -423,7 +429,7 @@ ORDER = [
     ),
     Case(
         "R26",
-        body(system("be brief"), user("x")),
+        body(system("be short"), user("x")),
         "messages.0: use the top-level 'system' parameter for the initial system prompt"
         + DIRECTIVE,
     ),

@@ -13,6 +13,7 @@ from holdfast.simulator import tokens
 from holdfast.simulator.answers import Answer, Composer, Identifiers
 from holdfast.simulator.events import events_of
 from holdfast.simulator.prompt_cache import PromptCache
+from holdfast.simulator.rules.request import Account
 from holdfast.simulator.script import (
     Item,
     RedactedThinkingItem,
@@ -23,7 +24,7 @@ from holdfast.simulator.script import (
     ToolUseItem,
 )
 from holdfast.simulator.thinking import Signer
-from simulator.simulator_bodies import Account, Json, body, check, user
+from simulator.simulator_bodies import Json, body, check, user
 from simulator.simulator_client import assembled, parse_events
 
 COMPOSER = Composer(Identifiers("seed"), Signer())

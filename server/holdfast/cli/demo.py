@@ -19,7 +19,7 @@ from typing import Any, Final
 from rich.console import Console
 
 from holdfast.cli import evidence, plot
-from holdfast.cli.client import Client
+from holdfast.cli.client import Client, CommandFailed
 from holdfast.cli.stage import Stage
 from holdfast.simulator import Simulator
 
@@ -36,24 +36,23 @@ async def run() -> int:
     console = Console(highlight=False)
     root = Path(tempfile.mkdtemp(prefix="holdfast-demo-"))
     began = time.monotonic()
-    try:
-        async with Simulator(plot.script()) as simulator:
-            demo = Demo(console, root, simulator)
-            try:
-                await demo.play()
-            except TimeoutError:
-                demo.facts.trouble = "something that should have happened did not, within 30 s"
-            finally:
-                await demo.end()
-            checks = evidence.checks(demo.facts, simulator)
-        evidence.show(console, checks, time.monotonic() - began)
-        held = all(check.held for check in checks)
-        if not held:
-            console.print(f"The server's log is in {root / 'server.log'}.")
-        return 0 if held else 1
-    finally:
-        if "held" in locals() and held:
-            shutil.rmtree(root, ignore_errors=True)
+    async with Simulator(plot.script()) as simulator:
+        demo = Demo(console, root, simulator)
+        try:
+            await demo.play()
+        except TimeoutError:
+            demo.facts.trouble = "something that should have happened did not, within 30 s"
+        except CommandFailed as error:
+            demo.facts.trouble = f"a command was refused: {error}"
+        finally:
+            await demo.end()
+        checks = evidence.checks(demo.facts, simulator)
+    evidence.show(console, checks, time.monotonic() - began)
+    if all(check.held for check in checks):
+        shutil.rmtree(root, ignore_errors=True)
+        return 0
+    console.print(f"The server's log and the session store are in {root}.")
+    return 1
 
 
 class Demo:
@@ -106,7 +105,7 @@ class Demo:
         client = self._live_client()
         found = await client.command(
             "holdfast.session.import",
-            path=str(source),
+            uri=source.as_uri(),
             title="Demo",
             workspaceUri=self._workspace.as_uri(),
         )

@@ -105,7 +105,7 @@ def script() -> Script:
                 "deploys",
                 {"last_user_contains": DEPLOY.prompt},
                 say="Deploying.",
-                call=("run", {"command": "echo deployed >> deploy.log; sleep 20"}),
+                call=("run", {"command": "echo deployed >> deploy.log; sleep 8"}),
             ),
             _step(
                 "looks first",

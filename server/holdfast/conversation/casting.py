@@ -43,10 +43,11 @@ def as_text(block: Block) -> str:
 def _unknown_as_text(data: Mapping[str, Any], kind: str) -> str:
     rest = {k: v for k, v in data.items() if k not in {"type", *_OPAQUE}}
     words = next((rest.pop(k) for k in _WORDS if isinstance(rest.get(k), str)), "")
-    label = kind or "block without a type"
-    if not rest and words.strip():
-        return f"[{label}] {words}" if kind else words
-    return " ".join(filter(None, (f"[{label}]", words, encoding.encode(_plain(rest)))))
+    label = f"[{kind or 'block without a type'}]"
+    if not rest and words.strip() and not kind:
+        return words
+    parts = [label, words if words.strip() else "", encoding.encode(_plain(rest)) if rest else ""]
+    return " ".join(filter(None, parts))
 
 
 def call_line(block: Block) -> str:

@@ -211,8 +211,9 @@ def _open_checked(path: Path, vfs: str | None) -> apsw.Connection:
     connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE, vfs=vfs)
     try:
         connection.set_busy_timeout(BUSY_TIMEOUT_MS)
-        # Were this the last connection, closing it would move the WAL into the file.
-        connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
+        # Were this the last connection, closing it would move the WAL into the file. Without a
+        # WAL there is nothing to move, and closing removes the empty one that SQLite makes.
+        connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, int(_has_wal(path)))
         blank = _is_blank(path, connection)
         _configure(connection)
         if blank:
@@ -223,6 +224,11 @@ def _open_checked(path: Path, vfs: str | None) -> apsw.Connection:
         disconnect(connection)
         raise
     return connection
+
+
+def _has_wal(path: Path) -> bool:
+    wal = path.with_name(path.name + "-wal")
+    return wal.exists() and wal.stat().st_size > 0
 
 
 def _is_blank(path: Path, connection: apsw.Connection) -> bool:

@@ -143,8 +143,8 @@ class Writer:
             self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
         except apsw.BusyError:
             return  # another process is at it
-        except apsw.Error:
-            self._suspect = True  # a sync that fails here is as bad as one in a commit
+        except apsw.IOError:
+            self._suspect = True  # it may be a sync of the WAL: as bad as one in a commit
             raise
 
     def _adopt(self, connection: apsw.Connection) -> None:

@@ -120,7 +120,7 @@ class Bar:
                 CREATE_TIMEOUT_S,
             )
         except (JsonRpcException, TimeoutError) as error:
-            logger.info("the editor shows no progress: %s", error or "no answer")
+            logger.info("the editor shows no progress: %r", error)
             return False
         return True
 

@@ -26,6 +26,7 @@ from holdfast.lsp.stdio import Source, open_streams, take_standard_streams
 logger = logging.getLogger(__name__)
 
 CLOSE_TIMEOUT_S: Final = 10.0
+ANSWERS_TIMEOUT_S: Final = 2.0
 _decoder: Final = msgspec.json.Decoder()
 
 
@@ -49,14 +50,18 @@ class Connection:
     async def run(self) -> int:
         """Read until the connection ends; return the process's exit code."""
         reading = asyncio.create_task(self._read(), name="read the editor")
+        reading.add_done_callback(self._read_all)
         try:
-            await asyncio.wait([reading, self._ended], return_when=asyncio.FIRST_COMPLETED)
+            return await self._ended
         finally:
             reading.cancel()
-            await asyncio.wait([reading])
-        if not reading.cancelled() and (error := reading.exception()) is not None:
-            raise error
-        return self._ended.result() if self._ended.done() else 0
+
+    def _read_all(self, reading: asyncio.Task[None]) -> None:
+        error = None if reading.cancelled() else reading.exception()
+        if error is None:
+            self.end(0)
+        elif not self._ended.done():
+            self._ended.set_exception(error)
 
     async def _read(self) -> None:
         while chunk := await self._source.read():
@@ -69,6 +74,9 @@ class Connection:
                     return
             # Whatever the chunk held, the answers and the other tasks come first.
             await asyncio.sleep(0)
+        in_flight = self._protocol.in_flight()
+        if in_flight:  # a script may close its end right after its last request
+            await asyncio.wait(in_flight, timeout=ANSWERS_TIMEOUT_S)
 
     def _take(self, body: bytes) -> None:
         try:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import attrs
 from lsprotocol import types
@@ -84,7 +84,7 @@ class ConnectionEditor:
         try:
             result = await self._link.ask(types.WORKSPACE_APPLY_EDIT, params, APPLY_TIMEOUT_S)
         except (JsonRpcException, TimeoutError) as error:
-            logger.warning("the editor did not apply an edit: %s", error or "no answer")
+            logger.warning("the editor did not apply an edit: %r", error)
             return False
         return bool(result is not None and result.applied)
 
@@ -123,7 +123,7 @@ def _text_edit(document: TextDocument, text: str) -> types.TextEdit:
 
 def _line_start(document: TextDocument, line: int) -> types.Position:
     """Return where a line begins; for the one after the last, where the text ends."""
-    lines: list[Any] = document.lines
+    lines = document.lines
     if line < len(lines) or not lines or lines[-1].endswith(("\n", "\r")):
         return types.Position(line=line, character=0)
     units = document.position_codec.client_num_units(lines[-1])

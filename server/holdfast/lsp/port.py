@@ -92,7 +92,7 @@ class Supervisor(Protocol):
         """Give a session a title."""
         ...
 
-    async def archive(self, session_id: str, archived: bool) -> None:  # noqa: FBT001
+    async def archive(self, session_id: str, archived: bool) -> None:
         """Hide a session from lists, or bring it back."""
         ...
 

@@ -8,6 +8,7 @@ attempt (P7).
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import math
 import time
@@ -26,6 +27,7 @@ from holdfast.session.events import (
 )
 
 WAIT_SHOWN_AFTER_S: Final = 0.5
+END_TIMEOUT_S: Final = 1.0
 
 _ENDS: Final = {
     CompactionEnd.CANCELLED: "Cancelled; nothing was changed.",
@@ -237,6 +239,14 @@ class Progress:
         except BaseException:
             session.expected = [other for other in session.expected if other is not expected]
             raise
+
+    async def close(self) -> None:
+        """Let all bars that were told to end say so, bounded in time."""
+        tasks = [bar.task for bar in self._bars.values()]
+        if tasks:
+            _, late = await asyncio.wait(tasks, timeout=END_TIMEOUT_S)
+            for task in late:
+                task.cancel()
 
     async def cancel(self, token: Token) -> None:
         """Do what the bar's stop button stands for. Unknown tokens are over already."""

@@ -13,7 +13,7 @@ import contextlib
 import contextvars
 import logging
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, Final
 
@@ -25,8 +25,8 @@ from pygls.protocol import LanguageServerProtocol, lsp_method
 from pygls.protocol.json_rpc import (
     JsonRPCNotification,
     JsonRPCRequestMessage,
-    JsonRPCResponseMessage,
 )
+from pygls.workspace import Workspace
 
 from holdfast.lsp import errors, wire
 from holdfast.lsp.framing import frame
@@ -56,7 +56,7 @@ class HoldfastProtocol(LanguageServerProtocol):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._after: dict[Any, list[Callable[[], None]]] = {}
-        self.on_exit: Callable[[int], None] = lambda code: None
+        self.on_exit: Callable[[int], None] = lambda _: None
 
     # -- messages in -----------------------------------------------------------------------------
 
@@ -162,19 +162,19 @@ class HoldfastProtocol(LanguageServerProtocol):
         if future is None or future.done():
             logger.info("a response to a request that does not wait any more")
             return
+        if (error := data.get("error")) is not None:
+            words = error if isinstance(error, dict) else {}
+            future.set_exception(JsonRpcException(str(words.get("message", "")), words.get("code")))
+            return
         try:
-            if data.get("error") is not None:
-                error = data["error"] if isinstance(data["error"], dict) else {}
-                raise JsonRpcException(str(error.get("message", "")), error.get("code"))
             result = data.get("result")
-            if kind is not None and kind is not JsonRPCResponseMessage:
+            if kind is not None:
                 response = {"id": msg_id, "jsonrpc": self.VERSION, "result": result}
                 result = self._converter.structure(response, kind).result
+        except Exception as failure:  # noqa: BLE001 (see above)
+            future.set_exception(errors.invalid_params(_complaint(failure)))
+        else:
             future.set_result(result)
-        except JsonRpcException as error:
-            future.set_exception(error)
-        except Exception as error:  # noqa: BLE001 (see above)
-            future.set_exception(errors.invalid_params(_complaint(error)))
 
     # -- requests of our own ---------------------------------------------------------------------
 
@@ -187,20 +187,24 @@ class HoldfastProtocol(LanguageServerProtocol):
         """
         msg_id = str(uuid.uuid4())
         future = asyncio.wrap_future(self.send_request(method, params, msg_id=msg_id))
-        answered = False
         try:
             async with asyncio.timeout(timeout_s):
-                result = await future
-            answered = True
-            return result
-        except JsonRpcException:
-            answered = True
+                return await future
+        except (TimeoutError, asyncio.CancelledError):
+            self.notify(types.CANCEL_REQUEST, types.CancelParams(id=msg_id))
             raise
         finally:
             self._request_futures.pop(msg_id, None)
             self._result_types.pop(msg_id, None)
-            if not answered:
-                self.notify(types.CANCEL_REQUEST, types.CancelParams(id=msg_id))
+
+    def in_flight(self) -> list[asyncio.Task[Any]]:
+        """Return the requests of the client that are being handled."""
+        futures: Iterable[Any] = self._request_futures.values()
+        return [future for future in futures if isinstance(future, asyncio.Task)]
+
+    def use_workspace(self, workspace: Workspace) -> None:
+        """Keep documents there from now on."""
+        self._workspace = workspace
 
     def after_response(self, callback: Callable[[], None]) -> None:
         """Call `callback` right after the request that is being handled has been answered."""
@@ -266,7 +270,9 @@ class HoldfastProtocol(LanguageServerProtocol):
     # -- built-in methods ------------------------------------------------------------------------
 
     @lsp_method(types.WORKSPACE_EXECUTE_COMMAND)
-    async def lsp_workspace__execute_command(self, params: types.ExecuteCommandParams) -> Any:
+    async def lsp_workspace__execute_command(  # type: ignore[override]  # pygls runs both kinds
+        self, params: types.ExecuteCommandParams
+    ) -> Any:
         """Run one of our commands."""
         return await self._server.execute(params.command, params.arguments)
 
@@ -278,13 +284,13 @@ class HoldfastProtocol(LanguageServerProtocol):
         await self._server.cancel_progress(params.token)
 
     @lsp_method(types.SHUTDOWN)
-    async def lsp_shutdown(self, *_: Any) -> None:
+    async def lsp_shutdown(self, *_: Any) -> None:  # type: ignore[override]  # see above
         """End everything that belongs to the connection; sessions go on (P9)."""
         self._shutdown = True
         await self._server.end_connection()
 
     @lsp_method(types.EXIT)
-    def lsp_exit(self, *_: Any) -> None:
+    def lsp_exit(self, *_: Any) -> None:  # type: ignore[override]  # see above
         """End the connection; the process's exit code is 0 after `shutdown`, else 1."""
         self.on_exit(0 if self._shutdown else 1)
 

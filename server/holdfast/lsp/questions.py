@@ -79,9 +79,7 @@ class Questions:
         if not self.wanted or question.question_id in self._asked:
             return
         self._asked.add(question.question_id)
-        task = asyncio.create_task(
-            self._show(session_id, question), name=f"question {question.question_id}"
-        )
+        task = asyncio.create_task(self._show(question), name=f"question {question.question_id}")
         self._open[question.question_id] = (session_id, task)
 
     def _withdraw(self, question_id: str) -> None:
@@ -90,7 +88,7 @@ class Questions:
         if task is not None:
             task.cancel()
 
-    async def _show(self, session_id: str, question: OpenQuestion) -> None:
+    async def _show(self, question: OpenQuestion) -> None:
         try:
             chosen = await self._link.ask(
                 types.WINDOW_SHOW_MESSAGE_REQUEST,

@@ -12,7 +12,8 @@ import logging
 import os
 import platform
 import uuid
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from functools import cache, partial
 from importlib import metadata
 from typing import Any, Final
 
@@ -73,11 +74,11 @@ class HoldfastServer(LanguageServer):
         )
         self.connection_id = uuid.uuid4().hex[:12]
         self.settings, self._problems = Settings.load(None, {})
-        self.progress = Progress(self, self.connection_id, self.supervisor)
+        self.bars = Progress(self, self.connection_id, self.supervisor)
         self.questions = Questions(self, self.supervisor)
         self.notices = Notices(self)
         self.followers = Followers(
-            self._outbox, self.supervisor, (self.progress, self.questions, self.notices)
+            self._outbox, self.supervisor, (self.bars, self.questions, self.notices)
         )
         self._compose = compose
         self._environ = os.environ if environ is None else environ
@@ -89,13 +90,18 @@ class HoldfastServer(LanguageServer):
         self._background: set[asyncio.Task[Any]] = set()
         for row in commands.COMMANDS.values():
             self.command(row.name)(row.handler)
-        self.feature(types.INITIALIZE)(self._initialize)
-        self.feature(types.INITIALIZED)(self._on_initialized)
-        self.feature(types.WORKSPACE_DID_CHANGE_CONFIGURATION)(self._did_change_configuration)
+        features: Mapping[str, Callable[[Any], Any]] = {
+            types.INITIALIZE: self._initialize,
+            types.INITIALIZED: self._on_initialized,
+            types.WORKSPACE_DID_CHANGE_CONFIGURATION: self._did_change_configuration,
+        }
+        for method, handler in features.items():
+            # pygls puts marks on handlers, which bound methods do not take.
+            self.feature(method)(partial(handler))
 
     # -- commands --------------------------------------------------------------------------------
 
-    async def execute(self, name: str, given: list[Any] | None) -> msgspec.Raw:
+    async def execute(self, name: str, given: Sequence[Any] | None) -> msgspec.Raw:
         """Run one command and return its encoded result. Raises `JsonRpcException` only."""
         try:
             row = commands.command(name)
@@ -108,6 +114,7 @@ class HoldfastServer(LanguageServer):
         """Return the supervisor, making it if need be. Raises what `compose` raises."""
         if self._composing is None or _failed(self._composing):
             self._composing = asyncio.create_task(self._composed(), name="compose")
+            self._composing.add_done_callback(_failed)
         return await asyncio.shield(self._composing)
 
     async def _composed(self) -> Supervisor:
@@ -141,7 +148,7 @@ class HoldfastServer(LanguageServer):
             "version": __version__,
             "versions": {
                 "python": platform.python_version(),
-                **{name: metadata.version(name) for name in ("pygls", "anthropic", "apsw")},
+                **_versions(),
             },
             "processId": os.getpid(),
             "dataDir": str(self.settings.data_dir),
@@ -154,11 +161,8 @@ class HoldfastServer(LanguageServer):
     def _initialize(self, params: types.InitializeParams) -> None:
         self.protocol.use_workspace(Documents.like(self.workspace, params.workspace_folders))
         capabilities = params.capabilities
-        own = capabilities.experimental if isinstance(capabilities.experimental, dict) else {}
-        views = own.get("holdfast") if isinstance(own.get("holdfast"), dict) else {}
-        self.progress.supported = bool(
-            get_capability(capabilities, "window.work_done_progress", False)
-        )
+        views = _own_views(capabilities.experimental)
+        self.bars.supported = bool(get_capability(capabilities, "window.work_done_progress", False))
         self.questions.wanted = views.get("questions") is not True
         self.notices.wanted = views.get("status") is not True
         self._load(params.initialization_options)
@@ -182,8 +186,11 @@ class HoldfastServer(LanguageServer):
             self.spawn(self._register(registration))
         try:
             supervisor = await self.supervisor()
-            self._tell_problems()
-            supervisor.preload()
+        except Exception:  # noqa: BLE001 (`_composed` has told and logged it)
+            return
+        self._tell_problems()
+        supervisor.preload()
+        try:
             for session_id in await supervisor.recover(list(self._folder_uris())):
                 await self.followers.watch(session_id)
         except (StoreError, AgentError) as error:
@@ -197,11 +204,12 @@ class HoldfastServer(LanguageServer):
                 CONFIGURATION_TIMEOUT_S,
             )
         except (JsonRpcException, TimeoutError) as error:
-            logger.info("the editor registers nothing: %s", error or "no answer")
+            logger.info("the editor registers nothing: %r", error)
 
     async def end_connection(self) -> None:
         """End what belongs to this connection. Sessions go on. Harmless when it has ended."""
         await self.followers.close()
+        await self.bars.close()
         composing = self._composing
         if composing is not None and composing.done() and not _failed(composing):
             composing.result().use_editor(self.connection_id, None)
@@ -242,7 +250,7 @@ class HoldfastServer(LanguageServer):
                 CONFIGURATION_TIMEOUT_S,
             )
         except (JsonRpcException, TimeoutError) as error:
-            logger.info("the editor does not say its settings: %s", error or "no answer")
+            logger.info("the editor does not say its settings: %r", error)
             return False
         if not found or not found[0]:
             return False
@@ -283,7 +291,7 @@ class HoldfastServer(LanguageServer):
     async def cancel_progress(self, token: int | str) -> None:
         """Do what a bar's stop button stands for."""
         try:
-            await self.progress.cancel(token)
+            await self.bars.cancel(token)
         except (StoreError, AgentError) as error:
             self.show(types.MessageType.Warning, f"{error} {error.action}")
 
@@ -291,7 +299,7 @@ class HoldfastServer(LanguageServer):
         """Log only: requests are answered, and people are told by those who know what helps."""
         logger.info("%s: %s", getattr(source, "__name__", source), error)
 
-    def spawn(self, work: Any) -> None:
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
         """Run a coroutine beside the handlers, until the connection ends."""
         task = asyncio.create_task(work)
         self._background.add(task)
@@ -307,6 +315,17 @@ class HoldfastServer(LanguageServer):
         outbox = self.protocol.outbox
         assert outbox is not None, "messages are sent only while there is a connection"
         return outbox
+
+
+def _own_views(experimental: Any) -> dict[str, Any]:
+    """Return what the client says it shows itself (`capabilities.experimental.holdfast`)."""
+    own = experimental.get("holdfast") if isinstance(experimental, dict) else None
+    return own if isinstance(own, dict) else {}
+
+
+@cache
+def _versions() -> dict[str, str]:
+    return {name: metadata.version(name) for name in ("pygls", "lsprotocol", "anthropic", "apsw")}
 
 
 def _failed(task: asyncio.Task[Any]) -> bool:

@@ -128,7 +128,7 @@ async def compact(ls: HoldfastServer, params: p.CompactParams) -> Any:
     """Begin a compaction; its progress is reported until it ends."""
     supervisor = await ls.supervisor()
     await ls.followers.watch(params.session_id)
-    with ls.progress.expecting(params.session_id, params.work_done_token) as expected:
+    with ls.bars.expecting(params.session_id, params.work_done_token) as expected:
         compaction_id = await supervisor.compact(params.session_id, params.instructions)
         expected.bind(compaction_id)
     return {"compactionId": compaction_id}

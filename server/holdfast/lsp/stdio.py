@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import stat
 import sys
 import threading
 from collections import deque
@@ -44,17 +45,17 @@ def take_standard_streams() -> tuple[int, int]:
 
 async def open_streams(read_fd: int, write_fd: int) -> tuple[Source, Sink]:
     """Return a source and a sink for two descriptors, which they own from now on."""
-    if sys.platform == "win32":
-        return ThreadSource(read_fd), ThreadSink(write_fd)
-    try:
-        source: Source = await _pipe_source(read_fd)
-    except ValueError:  # "Pipe transport is for pipes/sockets only"
-        source = ThreadSource(read_fd)
-    try:
-        sink: Sink = await _pipe_sink(write_fd)
-    except ValueError:
-        sink = ThreadSink(write_fd)
+    source: Source = await _pipe_source(read_fd) if _watchable(read_fd) else ThreadSource(read_fd)
+    sink: Sink = await _pipe_sink(write_fd) if _watchable(write_fd) else ThreadSink(write_fd)
     return source, sink
+
+
+def _watchable(fd: int) -> bool:
+    """Tell whether the event loop can wait for a descriptor."""
+    mode = os.fstat(fd).st_mode
+    return sys.platform != "win32" and (
+        stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode) or os.isatty(fd)
+    )
 
 
 class PipeSource:
@@ -123,20 +124,20 @@ class PipeSink(asyncio.Protocol):
 
     def abort(self) -> None:
         """Close now."""
-        if self._transport is not None:
+        if self._transport is not None and not self._gone.is_set():
             self._transport.abort()
 
 
 async def _pipe_source(fd: int) -> PipeSource:
     reader = asyncio.StreamReader(limit=CHUNK_BYTES)
-    pipe = os.fdopen(fd, "rb", buffering=0, closefd=False)
+    pipe = os.fdopen(fd, "rb", buffering=0)
     loop = asyncio.get_running_loop()
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), pipe)
     return PipeSource(reader)
 
 
 async def _pipe_sink(fd: int) -> PipeSink:
-    pipe = os.fdopen(fd, "wb", buffering=0, closefd=False)
+    pipe = os.fdopen(fd, "wb", buffering=0)
     loop = asyncio.get_running_loop()
     transport, sink = await loop.connect_write_pipe(PipeSink, pipe)
     sink.attach(transport)
@@ -174,7 +175,8 @@ class ThreadSource:
             try:
                 self._loop.call_soon_threadsafe(self._chunks.put_nowait, chunk)
             except RuntimeError:  # the loop is closed: nobody reads any more
-                return
+                break
+        os.close(self._fd)
 
 
 class ThreadSink:
@@ -244,6 +246,7 @@ class ThreadSink:
                 self._pending = max(0, self._pending - len(data))
             if self._pending < HIGH_WATER_BYTES // 4:
                 self._tell(self._room)
+        os.close(self._fd)
         self._tell(self._room, self._done)
 
     def _next(self) -> bytes | None:

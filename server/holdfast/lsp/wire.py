@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from functools import lru_cache
+from functools import cache
 from typing import Any, Final
 
 import attrs
@@ -34,8 +34,9 @@ def encode(value: Any) -> bytes:
 
 def plain(value: Any) -> Any:
     """Return the agent's values as plain data in the wire's names."""
-    if attrs.has(type(value)):
-        members = ((name, getattr(value, field)) for field, name in _names(type(value)))
+    kind: Any = type(value)
+    if attrs.has(kind):
+        members = ((name, getattr(value, field)) for field, name in _names(kind))
         return {name: plain(member) for name, member in members if member is not None}
     if isinstance(value, list | tuple):
         return [plain(item) for item in value]
@@ -50,8 +51,8 @@ def camel(name: str) -> str:
     return re.sub("_([a-z])", lambda found: found[1].upper(), name)
 
 
-@lru_cache(maxsize=None)
-def _names(kind: type[attrs.AttrsInstance]) -> tuple[tuple[str, str], ...]:
+@cache
+def _names(kind: Any) -> tuple[tuple[str, str], ...]:
     return tuple((field.name, camel(field.name)) for field in attrs.fields(kind))
 
 

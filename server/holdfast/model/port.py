@@ -23,7 +23,8 @@ class ModelRequest:
     """One request, complete: what is in here is what is sent, in these bytes.
 
     `tools` are tool definitions in the API's shape, already normalised. `system` may be empty.
-    `idle_warn_s` and `idle_cut_s` bound silence of the stream, in seconds.
+    `first_byte_timeout_s` bounds the wait for an answer, `idle_cut_s` silence of the stream.
+    With `tools_allowed` False the tools are sent but may not be called.
     """
 
     model: str

@@ -143,7 +143,8 @@ def ready(step: Step, given: inp.CompactionReady) -> None:
     cut = index_of(state.messages, running.started.cut_origin)
     tail = tuple(state.messages[cut:]) if cut is not None else ()
     after = tokens.estimate((Message(USER, (text(summary),)), *tail))
-    if given.rung is ev.Rung.SUMMARY and after >= running.started.tokens_before:
+    before = tokens.estimate(view.messages(state))
+    if given.rung is ev.Rung.SUMMARY and after >= before:
         rung_failed(
             step,
             inp.RungFailed(given.compaction_id, given.rung, 0, "notSmaller", f"{after} tokens"),

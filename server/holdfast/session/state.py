@@ -92,6 +92,7 @@ class Turn:
 class OpenResponse:
     """A response that is arriving. `texts` holds the text of open and closed text blocks."""
 
+    prefix_version: int = 0
     started: bool = False
     message_id: str = ""
     blocks: dict[int, Block] = attrs.Factory(dict)
@@ -128,11 +129,8 @@ class Wait:
 
 @attrs.frozen
 class Compaction:
-    """A compaction that was committed: `summary` stands for all before the record `cut_origin`
-    (for everything when that is empty).
-
-    Messages up to the record `known_origin` existed when it was committed; their thinking was
-    bound to the old prefix (R72) and is left out of the view.
+    """A compaction that was committed: `summary` stands for all before the record `cut_origin`,
+    or up to the record `known_origin`, the last when it was committed, if that is empty.
     """
 
     compaction_id: str
@@ -161,7 +159,12 @@ class Grant:
 
 @attrs.define
 class SessionState:
-    """A session, folded. Owned and changed by `fold.apply` alone; everyone else reads."""
+    """A session, folded. Owned and changed by `fold.apply` alone; everyone else reads.
+
+    Thinking is bound to everything sent before it (R72). Whenever what is sent changes other than
+    by growing (import, repair, compaction, their undoing), `prefix_version` grows and
+    `unbound_origin` becomes the newest record: thinking up to there is not sent again.
+    """
 
     title: str = ""
     system: str = ""
@@ -171,6 +174,8 @@ class SessionState:
     archived: bool = False
     seq: int = 0
     messages: list[Message] = attrs.Factory(list)
+    unbound_origin: str = ""
+    prefix_version: int = 0
     prompt_origins: dict[str, str] = attrs.Factory(dict)
     prompts: dict[str, str] = attrs.Factory(dict)
     queue: list[Prompt] = attrs.Factory(list)

@@ -20,6 +20,8 @@ from holdfast.session.state import CallState, SessionState
 from holdfast.session.step import Step
 
 NAME_CHARS_MAX: Final = 64
+UNPARSED: Final = "_unparsed"
+"""The key under which arguments are kept that were no JSON object."""
 _BAD_NAME: Final = re.compile(r"[^a-zA-Z0-9_-]")
 _BAD_ID: Final = re.compile(r"[^a-zA-Z0-9_-]")
 
@@ -39,7 +41,7 @@ def normalised(state: SessionState, event: ev.Event) -> ev.Event:
     data["name"] = _BAD_NAME.sub("_", block.text_of("name"))[:NAME_CHARS_MAX] or "unnamed"
     data["id"] = _fresh_id(state, block.text_of("id"), event.index)
     if not isinstance(data.get("input"), dict):
-        data["input"] = {"_unparsed": data.get("input")}
+        data["input"] = {UNPARSED: data.get("input")}
     if data == block.data:
         return event
     return ev.BlockFinished(index=event.index, block=msgspec.Raw(Block.of(data).raw.encode()))
@@ -66,9 +68,17 @@ def begin(step: Step, *, cut_last: bool) -> None:
             step, calls[-1].tool_use_id, ev.ToolOutcome.NOT_STARTED, wording.CUT_AT_OUTPUT_LIMIT
         )
     for call in calls:
-        if call.state is CallState.REQUESTED:
+        if call.state is CallState.REQUESTED and _is_unparsed(call.block):
+            _settle(step, call.tool_use_id, ev.ToolOutcome.NOT_STARTED, wording.UNPARSED_INPUT)
+        elif call.state is CallState.REQUESTED:
             step.want(inp.Judge(call.tool_use_id, call.block))
     _go_on(step)
+
+
+def _is_unparsed(block: Block) -> bool:
+    """Say whether the arguments were no JSON object; such a call is never run (A27)."""
+    arguments = block.get("input")
+    return isinstance(arguments, dict) and list(arguments) == [UNPARSED]
 
 
 def judged(step: Step, given: inp.Judged) -> None:

@@ -21,13 +21,14 @@ _THINKING: Final = frozenset({"thinking", "redacted_thinking"})
 def messages(state: SessionState) -> History:
     """Return the messages of the next request."""
     compaction = state.in_force
+    cut = cut_index(state, compaction) if compaction else 0
+    bound = max(cut, _last_index_of(state, state.unbound_origin) + 1)
+    old = (without_thinking(message) for message in state.messages[cut:bound])
+    tail = (*(m for m in old if m.blocks), *state.messages[bound:])
     if compaction is None:
-        return tuple(state.messages)
-    cut = cut_index(state, compaction)
-    known = _last_index_of(state, compaction.known_origin)
-    summary = Message(USER, (text(compaction.summary),), f"compaction.{compaction.compaction_id}")
-    old = (without_thinking(message) for message in state.messages[cut : known + 1])
-    return (summary, *(m for m in old if m.blocks), *state.messages[max(cut, known + 1) :])
+        return tail
+    origin = f"compaction.{compaction.compaction_id}"
+    return (Message(USER, (text(compaction.summary),), origin), *tail)
 
 
 def cut_index(state: SessionState, compaction: Compaction) -> int:
@@ -57,6 +58,8 @@ def context_tokens(state: SessionState) -> int:
 
 
 def _last_index_of(state: SessionState, origin: str) -> int:
+    if not origin:
+        return -1
     for index in range(len(state.messages) - 1, -1, -1):
         if state.messages[index].origin == origin:
             return index

@@ -30,6 +30,10 @@ CUT_AT_OUTPUT_LIMIT: Final = (
     "[Not run: the call was cut at the output limit and is incomplete. Do it in smaller parts.]"
 )
 
+UNPARSED_INPUT: Final = (
+    "[Not run: the arguments were not a valid JSON object. Make the call again with valid ones.]"
+)
+
 
 def continuation(tools: Sequence[str]) -> str:
     """Ask the model to go on after a cut that left text (specification §3.5, C03)."""

@@ -29,8 +29,6 @@ from holdfast.simulator.script import Facts, Fault, Player, Respond, Step
 from holdfast.simulator.thinking import Ledger, Signer
 from holdfast.simulator.validation import Accepted, Validator
 
-_MESSAGES: Final = "/v1/messages"
-_COUNT_TOKENS: Final = "/v1/messages/count_tokens"
 _MODELS: Final = "/v1/models"
 _CONTROL: Final = "/_simulator/"
 _PAGE_SIZE: Final = 20

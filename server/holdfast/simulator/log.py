@@ -22,11 +22,11 @@ Outcome = Literal["open", "answered", "refused", "faulted", "abandoned", "failed
 class LogEntry(msgspec.Struct, kw_only=True):
     """One request.
 
-    `at` is milliseconds since the simulator started (monotonic). `status` is None until headers
-    were sent, and for ever when the connection was broken before them. `rule` names the rule by
-    which the request was refused, `message` the refusal's text. `outcome` is `abandoned` when
-    the client went away before the end of the answer. `body` is the parsed body, None when it
-    could not be read.
+    `at` is milliseconds since the simulator started (monotonic). `status` is None until the answer
+    has ended, and for ever when the connection was broken before the headers. `rule` names the
+    rule by which the request was refused, `message` the refusal's text. `outcome` is `abandoned`
+    when the client went away before the end of the answer. `body` is the parsed body, None when
+    it could not be read.
     """
 
     index: int

@@ -23,9 +23,9 @@ class ModelSpec:
     """One model. Sizes in tokens.
 
     `thinking_types` are those accepted (R65); `thinks_by_default` says what an omitted `thinking`
-    means. `rank` orders the models of the readability rule R73: a model reads the thinking of
-    itself and of `reads`. `binds_prefix` marks models whose thinking is bound to the conversation
-    before it (R72), `binds_always` those where no account is exempt.
+    means. A model reads the thinking of itself and of `reads` (R73). `binds_prefix` marks models
+    whose thinking is bound to the conversation before it (R72), `binds_always` those where no
+    account is exempt.
     """
 
     id: str
@@ -34,7 +34,6 @@ class ModelSpec:
     output_tokens_max: int = 128_000
     thinking_types: frozenset[ThinkingType] = frozenset({"adaptive"})
     thinks_by_default: bool = True
-    omits_thinking_text: bool = True
     prefill: bool = False
     system_role: SystemRole = "supported"
     forced_tool_choice: bool = True
@@ -129,7 +128,7 @@ def _fable(model: str, *, reads: frozenset[str], forced: bool = False, **extra: 
     return ModelSpec(id=model, line=line, forced_tool_choice=forced, reads=reads, **extra)
 
 
-def _prefix_free(model: str, line: str, **extra: Any) -> ModelSpec:
+def _older(model: str, line: str, **extra: Any) -> ModelSpec:
     """A model of the 4.5 generation: prefill, manual thinking, a small window."""
     return ModelSpec(
         id=model,
@@ -138,7 +137,6 @@ def _prefix_free(model: str, line: str, **extra: Any) -> ModelSpec:
         output_tokens_max=64_000,
         thinking_types=_MANUAL_OR_OFF,
         thinks_by_default=False,
-        omits_thinking_text=False,
         prefill=True,
         system_role="unknown_role",
         sampling=True,
@@ -154,7 +152,6 @@ def _middle(model: str, line: str, **extra: Any) -> ModelSpec:
     fields: dict[str, Any] = {
         "thinking_types": _ADAPTIVE_OR_OFF,
         "thinks_by_default": False,
-        "omits_thinking_text": False,
         "system_role": "refused",
         "reads": _OLD_READABLE,
         **extra,
@@ -165,14 +162,14 @@ def _middle(model: str, line: str, **extra: Any) -> ModelSpec:
 _SPECS: Final = (
     _fable(
         "claude-fable-5-2",
-        reads=_OLD_READABLE | _FABLES | _TWO,
+        reads=_OLD_READABLE | _FABLES | _TWO | {"claude-opus-5-5"},
         binds_prefix=True,
         binds_always=True,
         compaction=False,
     ),
     _fable(
         "claude-mythos-5-2",
-        reads=_OLD_READABLE | _FABLES | _TWO,
+        reads=_OLD_READABLE | _FABLES | _TWO | {"claude-opus-5-5"},
         binds_prefix=True,
         compaction=False,
     ),
@@ -196,7 +193,11 @@ _SPECS: Final = (
         reads=_OLD_READABLE | _FABLES | {"claude-opus-5-5"},
         binds_prefix=True,
     ),
-    _fable("claude-mythos-5-1", reads=_OLD_READABLE | _FABLES | {"claude-opus-5-5"}),
+    _fable(
+        "claude-mythos-5-1",
+        reads=_OLD_READABLE | _FABLES | {"claude-opus-5-5"},
+        binds_prefix=True,
+    ),
     _fable("claude-fable-5", reads=_OLD_READABLE | _FABLES, forced=True),
     _fable("claude-mythos-5", reads=_OLD_READABLE | _FABLES, forced=True),
     ModelSpec(
@@ -220,14 +221,14 @@ _SPECS: Final = (
         thinking_types=_ADAPTIVE_OR_OFF | _MANUAL_OR_OFF,
         sampling=True,
     ),
-    _prefix_free("claude-opus-4-5", "opus"),
-    _prefix_free("claude-opus-4-5-20251101", "opus"),
-    _prefix_free("claude-haiku-4-5", "haiku"),
-    _prefix_free("claude-haiku-4-5-20251001", "haiku"),
-    _prefix_free(
+    _older("claude-opus-4-5", "opus"),
+    _older("claude-opus-4-5-20251101", "opus"),
+    _older("claude-haiku-4-5", "haiku"),
+    _older("claude-haiku-4-5-20251001", "haiku"),
+    _older(
         "claude-sonnet-4-5", "sonnet", lifecycle="deprecated", retires_at="2026-11-30T00:00:00Z"
     ),
-    _prefix_free(
+    _older(
         "claude-sonnet-4-5-20250929",
         "sonnet",
         lifecycle="deprecated",

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from holdfast.simulator import tokens
-from holdfast.simulator.rules.request import JsonObject, content_blocks
+from holdfast.simulator.rules.request import JsonObject, content_blocks, nested_blocks
 from holdfast.simulator.thinking import canonical
 from holdfast.simulator.validation import Accepted
 
@@ -93,8 +93,5 @@ def _parts(body: JsonObject) -> Iterator[tuple[str, JsonObject]]:
 
 
 def _is_marked(block: JsonObject) -> bool:
-    inner = block.get("content")
-    inside = inner if isinstance(inner, list) else []
-    return bool(block.get("cache_control")) or any(
-        isinstance(item, dict) and item.get("cache_control") for item in inside
-    )
+    inside = nested_blocks(block) if "content" in block else []
+    return any(item.get("cache_control") for item in (block, *inside))

@@ -372,6 +372,7 @@ _SIZE_AND_COMPACTION: Final = {
         "compaction_incomplete_turn", "compaction: the last assistant turn is not finished"
     ),
     "R95c": Wording("compaction: `{param}` may not be combined with `compaction`"),
+    "R95d": Wording("compaction: this model does not support compaction"),
     "R97": Wording(
         "`clear_thinking_20251015` strategy requires `thinking` to be enabled or adaptive"
     ),

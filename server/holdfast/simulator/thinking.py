@@ -14,6 +14,7 @@ import base64
 import binascii
 import hashlib
 import hmac
+import json
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
@@ -118,7 +119,8 @@ class Ledger:
 
 def canonical(value: Any) -> bytes:
     """Return JSON bytes in which only what binds is left: no cache marks, no callers."""
-    return msgspec.json.encode(_bound(value), order="sorted")
+    text = json.dumps(_bound(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return text.encode()
 
 
 def _bound(value: Any) -> Any:

@@ -6,11 +6,10 @@ Law: every number of tokens that the simulator speaks of comes from here, so tha
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping
 from typing import Any, Final
-
-import msgspec
 
 from holdfast.simulator.rules.media import image_tokens
 
@@ -30,7 +29,8 @@ def of_text(text: str) -> int:
 def of_value(value: Any) -> int:
     """Return the estimate for JSON data; images count by their pixels, not by their bytes."""
     images: list[int] = []
-    return of_bytes(len(msgspec.json.encode(_without_images(value, images)))) + sum(images)
+    shown = _without_images(value, images)
+    return of_text(json.dumps(shown, ensure_ascii=False, separators=(",", ":"))) + sum(images)
 
 
 def of_prompt(body: Mapping[str, Any]) -> int:

@@ -68,6 +68,12 @@ class Validator:
 
     def check(self, body: JsonObject, envelope: Envelope) -> Accepted:
         """Run all checks of the body. Raises the first `Refusal`."""
+        try:
+            return self._checked(body, envelope)
+        except RecursionError as error:
+            raise refuse("R5", detail="nested too deeply", l=1, c=1, n=0) from error
+
+    def _checked(self, body: JsonObject, envelope: Envelope) -> Accepted:
         fields = COUNT_TOKENS if envelope.counting else CREATE_MESSAGE
         check_fields(body, "", envelope, fields)
         model = check_parameters(body, envelope)

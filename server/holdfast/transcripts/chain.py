@@ -1,8 +1,8 @@
 """The chain of a transcript: which record follows which.
 
-Law: no record is lost to a broken link. A parent that is missing, or on a sub-agent's track, is replaced
-by the record before it in the file, and said so (D01, D04). Records that say nothing are looked
-through, never stumbled over (D02).
+Law: no record is lost to a broken link. A parent that is missing, or on a sub-agent's track, is
+replaced by the record before it in the file, and said so (D01, D04). Records that say nothing are
+looked through, never stumbled over (D02).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 
 import attrs
 
-from holdfast.transcripts.imported import Note
+from holdfast.transcripts.imported import Note, NoteKind
 from holdfast.transcripts.records import Record
 
 
@@ -22,27 +22,25 @@ class Chain:
     records: tuple[Record, ...]
     by_key: dict[str, Record]
     parents: dict[str, str | None]
-    spoken_parents: dict[str, str | None] = attrs.field(factory=dict)
+    spoken: dict[str, str | None] = attrs.field(factory=dict)
 
     def spoken_parent(self, key: str) -> Record | None:
         """Return the nearest record above `key` that speaks or is a compaction boundary."""
-        walked: list[str] = []
-        found = self.parents.get(key)
-        seen = {key}
-        while found is not None and found not in seen:
-            if found in self.spoken_parents and not self._stops(found):
-                found = self.spoken_parents[found]
-                continue
-            if self._stops(found):
-                break
-            seen.add(found)
-            walked.append(found)
-            found = self.parents.get(found)
-        if found in seen:
-            found = None  # a ring of records that say nothing leads nowhere
-        for step in walked:
-            self.spoken_parents[step] = found
+        if key not in self.spoken:
+            self._walk_up(key)
+        found = self.spoken[key]
         return self.by_key[found] if found is not None else None
+
+    def _walk_up(self, key: str) -> None:
+        walked = {key: None}
+        found = self.parents.get(key)
+        while found is not None and not self._stops(found):
+            if found in self.spoken or found in walked:
+                found = self.spoken.get(found)  # nothing, for a ring of records that say nothing
+                break
+            walked[found] = None
+            found = self.parents.get(found)
+        self.spoken.update(dict.fromkeys(walked, found))
 
     def _stops(self, key: str) -> bool:
         record = self.by_key[key]
@@ -96,7 +94,6 @@ def _parents(
     return parents
 
 
-def _note(record: Record, kind: str, text: str) -> Note:
+def _note(record: Record, kind: NoteKind, text: str) -> Note:
     found = record.found
-    assert kind in {"left out", "mended", "bridged"}
-    return Note(kind, text, found.line, found.start, found.stop)  # type: ignore[arg-type]  # above
+    return Note(kind, text, found.line, found.start, found.stop)

@@ -1,7 +1,7 @@
 """What a reader of foreign transcripts gives back.
 
-Law: plain values, nothing of the file's own format. `messages` is the active branch as the model would
-have seen it, unrepaired: calls may lack results, texts may be blank.
+Law: plain values, nothing of the file's own format. `messages` is the active branch as the model
+would have seen it, unrepaired: calls may lack results, texts may be blank.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """JSON Lines as crashes leave them: NUL runs, torn and fused lines, broken characters.
 
-Law: one pass, one line in memory, no exception for any content. Every byte of the file ends up in an
-object, or in a note that says where it is (D05-D07).
+Law: one pass, one line in memory, no exception for any content. Every byte of the file ends up in
+an object, or in a note that says where it is (D05-D07).
 """
 
 from __future__ import annotations
@@ -107,8 +107,7 @@ def _salvaged(line: _Line, raw: bytes) -> Iterator[Found]:
 
 
 def _cleaned(line: _Line, raw: bytes) -> str:
-    if raw.startswith(_BOM):
-        raw = raw[len(_BOM) :]
+    raw = raw.removeprefix(_BOM)
     if b"\0" in raw:
         line.note("mended", f"{raw.count(0)} NUL bytes were skipped")
         raw = raw.replace(b"\0", b"")

@@ -1,7 +1,7 @@
 """One entry of a Claude Code transcript, reduced to what a reader needs.
 
-Law: every field of the file is optional and may have any type. Unknown types with an id are links of
-the chain, unknown types without one are nothing; neither is an error.
+Law: every field of the file is optional and may have any type. Unknown types with an id are links
+of the chain, unknown types without one are nothing; neither is an error.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ class Record:
     is_boundary: bool = False
     logical_parent: str | None = None
     preserved: tuple[str, ...] = ()
+    segment: tuple[str, str] | None = None
     model: str = ""
     block_index: int | None = None
 
@@ -109,14 +110,15 @@ def _attachment(link: Record, attachment: Mapping[str, Any]) -> Record:
 
 
 def _boundary(link: Record, value: Mapping[str, Any]) -> Record:
+    """A compaction keeps messages by their ids, or by the ends of a stretch of the chain."""
     metadata = mapping_field(value, "compactMetadata")
     uuids = mapping_field(metadata, "preservedMessages").get("uuids")
     segment = mapping_field(metadata, "preservedSegment")
-    ends = (text_field(segment, "headUuid"), text_field(segment, "tailUuid"))
-    preserved = tuple(uuids) if isinstance(uuids, list) else ends if all(ends) else ()
+    head, tail = text_field(segment, "headUuid"), text_field(segment, "tailUuid")
     return attrs.evolve(
         link,
         is_boundary=True,
         logical_parent=text_field(value, "logicalParentUuid") or None,
-        preserved=tuple(uuid for uuid in preserved if isinstance(uuid, str)),
+        preserved=tuple(u for u in uuids if isinstance(u, str)) if isinstance(uuids, list) else (),
+        segment=(head, tail) if head and tail else None,
     )

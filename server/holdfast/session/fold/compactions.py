@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from holdfast.session import events as ev
+from holdfast.session.fold import history
 from holdfast.session.state import Compaction, RunningCompaction, SessionState
 
 
@@ -44,7 +45,7 @@ def compaction_committed(
         )
     )
     state.compaction = None
-    state.usage = None
+    history.prefix_changed(state)
 
 
 def compaction_ended(state: SessionState, event: ev.CompactionEnded, _seq: int, _at: int) -> None:
@@ -59,7 +60,7 @@ def compaction_undone(state: SessionState, event: ev.CompactionUndone, _seq: int
     """Go back to the view before a compaction."""
     state.compactions = [c for c in state.compactions if c.compaction_id != event.compaction_id]
     state.compaction_held = True
-    state.usage = None
+    history.prefix_changed(state)
 
 
 def _running(state: SessionState, compaction_id: str) -> RunningCompaction | None:

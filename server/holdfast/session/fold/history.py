@@ -10,6 +10,7 @@ from holdfast.session.state import SessionState, index_of
 def imported(state: SessionState, event: ev.MessageImported, seq: int, _at: int) -> None:
     """Append one message of a foreign history."""
     append(state, Message(event.role, ev.blocks_of(event.content), str(seq)))
+    prefix_changed(state)  # Its thinking belongs to another system prompt and other tools.
 
 
 def repaired(state: SessionState, event: ev.HistoryRepaired, _seq: int, _at: int) -> None:
@@ -22,14 +23,14 @@ def repaired(state: SessionState, event: ev.HistoryRepaired, _seq: int, _at: int
         originals[edit.origin] = replace(state, edit.origin, replacement)
     state.repairs[event.repair_id] = originals
     state.repair_notes.extend(event.notes)
-    state.usage = None
+    prefix_changed(state)
 
 
 def repair_undone(state: SessionState, event: ev.RepairUndone, _seq: int, _at: int) -> None:
     """Put back what a repair replaced."""
     for origin, originals in state.repairs.pop(event.repair_id, {}).items():
         replace(state, origin, originals)
-    state.usage = None
+    prefix_changed(state)
 
 
 def rewound(state: SessionState, event: ev.HistoryRewound, _seq: int, _at: int) -> None:
@@ -41,7 +42,7 @@ def rewound(state: SessionState, event: ev.HistoryRewound, _seq: int, _at: int) 
     del state.messages[index:]
     kept = {message.origin for message in state.messages}
     state.compactions = [c for c in state.compactions if c.known_origin in kept]
-    state.usage = None
+    prefix_changed(state)
 
 
 def replace(
@@ -65,3 +66,10 @@ def append(state: SessionState, message: Message) -> None:
     for block in message.blocks:
         if block.type == "tool_use":
             state.tool_use_ids.add(block.text_of("id"))
+
+
+def prefix_changed(state: SessionState) -> None:
+    """What is sent changes other than by growing: earlier thinking and counts hold no more."""
+    state.prefix_version += 1
+    state.unbound_origin = state.messages[-1].origin if state.messages else ""
+    state.usage = None

@@ -18,7 +18,7 @@ def request(state: SessionState, event: ev.RequestStarted, _seq: int, _at: int) 
     """Expect a response."""
     del event
     state.wait = None
-    state.response = OpenResponse()
+    state.response = OpenResponse(prefix_version=state.prefix_version)
     state.requested = True
 
 
@@ -72,6 +72,8 @@ def response_finished(state: SessionState, event: ev.ResponseFinished, seq: int,
         return
     message = Message(ASSISTANT, blocks, str(seq))
     history.append(state, message)
+    if response.prefix_version != state.prefix_version:
+        history.prefix_changed(state)  # It was made from a prefix that is no longer sent.
     state.usage_messages = len(state.messages)
     uses = [block for block in blocks if block.type == "tool_use"]
     state.calls_origin = str(seq)

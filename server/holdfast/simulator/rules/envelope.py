@@ -101,6 +101,9 @@ def parse_body(body: bytes, charset: str = "utf-8") -> JsonObject:
         value: Any = json.loads(text, parse_constant=_no_constant)
     except json.JSONDecodeError as error:
         raise _not_json(error.msg, text, error.pos) from error
+    except ValueError as error:
+        # Python alone refuses numbers of thousands of digits, and does not say where.
+        raise _not_json("number out of range", text, 0) from error
     except RecursionError as error:
         raise _not_json("nested too deeply", text, 0) from error
     if _SURROGATE_HINT.search(text):

@@ -51,9 +51,10 @@ def check_media(place: Located, budget: MediaBudget) -> None:
 
 
 def _check_block(block: JsonObject, path: str, budget: MediaBudget) -> None:
-    kind, source = block.get("type"), block.get("source")
-    if kind not in ("image", "document") or not isinstance(source, dict):
+    kind = block["type"]
+    if kind not in ("image", "document"):
         return
+    source: JsonObject = block["source"]
     if source["type"] == "url" and not source["url"].startswith(("https://", "http://")):
         raise refuse("R64")
     if source["type"] != "base64":
@@ -168,10 +169,11 @@ def _jpeg_size(data: bytes) -> tuple[int, int] | None:
 
 def image_tokens(source: Any) -> int:
     """Return what an image costs: about one token per 750 pixels, at most 1 600."""
-    if not isinstance(source, dict) or source.get("type") != "base64":
+    data = source.get("data") if isinstance(source, dict) else None
+    if not isinstance(data, str):
         return 1600
     try:
-        size = image_size(base64.b64decode(source["data"][:65_536]))
+        size = image_size(base64.b64decode(data[:65_536]))
     except (binascii.Error, ValueError):
         return 1600
     return 1600 if size is None else min(1600, size[0] * size[1] // 750 + 1)

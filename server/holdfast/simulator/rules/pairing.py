@@ -6,6 +6,7 @@ the run crosses the borders of user messages and ends at the first other block (
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import takewhile
 from typing import Final
 
@@ -26,13 +27,19 @@ _USES: Final = SERVER_USES | {_CLIENT_USE}
 def check_pairing(body: JsonObject, turns: list[Turn]) -> None:
     """Check the turns in order: an assistant turn with what follows it, then user turns."""
     seen: set[str] = set()
+    answered_in = {
+        place.data["tool_use_id"]: k
+        for k, turn in enumerate(turns)
+        for place in turn.blocks
+        if is_server_result(place.data)
+    }
     for k, turn in enumerate(turns):
         following = turns[k + 1] if k + 1 < len(turns) else None
         if turn.role == "assistant":
             _check_unique(turn, seen)
             _check_answered(turn, following)
             _check_server_results(turn, seen)
-            _check_server_uses(turns, k, body)
+            _check_server_uses(turns, k, answered_in, body)
         elif turn.role == "user":
             previous = turns[k - 1] if k and turns[k - 1].role == "assistant" else None
             _check_results(turn, previous)
@@ -74,15 +81,12 @@ def _check_server_results(turn: Turn, seen: set[str]) -> None:
             raise refuse("R55", i=place.message, j=place.index, type=place.type, id=identifier)
 
 
-def _check_server_uses(turns: list[Turn], k: int, body: JsonObject) -> None:
+def _check_server_uses(
+    turns: list[Turn], k: int, answered_in: Mapping[str, int], body: JsonObject
+) -> None:
+    """A call without a result in its own turn has one in a later turn, or may wait (R51)."""
     turn = turns[k]
-    later = {
-        place.data["tool_use_id"]
-        for other in turns[k + 1 :]
-        for place in other.blocks
-        if is_server_result(place.data)
-    }
-    pending = [use for use in unanswered_server_uses(turn) if use not in later]
+    pending = [use for use in unanswered_server_uses(turn) if answered_in.get(use, 0) <= k]
     if not pending:
         return
     place = next(p for p in turn.blocks if p.data.get("id") == pending[0])

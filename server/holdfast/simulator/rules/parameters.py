@@ -44,7 +44,7 @@ def check_parameters(body: JsonObject, envelope: Envelope) -> ModelSpec:
     _check_system(body.get("system"))
     _check_thinking(body, envelope, model)
     _check_effort(body, model)
-    _check_compaction(body, envelope)
+    _check_compaction(body, envelope, model)
     _check_container(body)
     _check_thread(body, envelope)
     return model
@@ -144,11 +144,13 @@ def _check_effort(body: JsonObject, model: ModelSpec) -> None:
         raise refuse("R77", effort=effort, type=kind)
 
 
-def _check_compaction(body: JsonObject, envelope: Envelope) -> None:
+def _check_compaction(body: JsonObject, envelope: Envelope, model: ModelSpec) -> None:
     if body.get("compaction") is None:
         return
     if COMPACT_ON_DEMAND not in envelope.betas:
         raise refuse("R91", beta=COMPACT_ON_DEMAND)
+    if not model.compaction:
+        raise refuse("R95d")
     forbidden = {
         "context_management": bool(body.get("context_management")),
         "stop_sequences": bool(body.get("stop_sequences")),

@@ -18,6 +18,7 @@ from holdfast.simulator.rules.request import (
     content_blocks,
     is_directive,
 )
+from holdfast.simulator.rules.tool_definitions import tool_names
 
 _SYSTEM_BLOCKS: Final = frozenset({"text", "tool_addition", "tool_removal"})
 
@@ -87,14 +88,14 @@ def _check_system_contents(messages: list[JsonObject]) -> None:
 
 
 def _check_tool_changes(body: JsonObject, messages: list[JsonObject]) -> None:
-    known = {tool.get("name") for tool in body.get("tools", ())}
+    known = tool_names(body.get("tools") or [])
     for i, message in enumerate(messages):
         for j, block in enumerate(content_blocks(message)):
             if block["type"] not in ("tool_addition", "tool_removal"):
                 continue
             tool = block["tool"]
-            if tool.get("type") == "tool_definition":
-                known.add((tool.get("definition") or {}).get("name"))
+            if isinstance(tool.get("definition"), dict):
+                known += tool_names([tool["definition"]])
             elif tool.get("type") == "tool_reference" and tool.get("name") not in known:
                 raise refuse("R30", i=i, j=j, name=tool.get("name"))
 

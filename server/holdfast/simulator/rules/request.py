@@ -120,10 +120,16 @@ def merged_turns(messages: list[JsonObject]) -> list[Turn]:
     return turns
 
 
+_HOLDERS: Final = frozenset({"tool_result", "mcp_tool_result", "search_result"})
+
+
 def nested_blocks(block: Mapping[str, Any]) -> list[JsonObject]:
-    """Return the blocks inside a block's own `content`, such as those of a tool result."""
+    """Return the blocks that a block holds in its own `content`.
+
+    The results of server tools hold blocks of other kinds, which no rule looks at.
+    """
     content = block.get("content")
-    return [item for item in content if isinstance(item, dict)] if isinstance(content, list) else []
+    return content if block["type"] in _HOLDERS and isinstance(content, list) else []
 
 
 def walk_blocks(messages: list[JsonObject]) -> Iterator[tuple[str, JsonObject]]:
@@ -131,6 +137,5 @@ def walk_blocks(messages: list[JsonObject]) -> Iterator[tuple[str, JsonObject]]:
     for index, message in enumerate(messages):
         for place in located_blocks(index, message):
             for k, inner in enumerate(nested_blocks(place.data)):
-                if "type" in inner:
-                    yield f"{place.path}.{place.type}.content.{k}.{inner['type']}", inner
+                yield f"{place.path}.{place.type}.content.{k}.{inner['type']}", inner
             yield f"{place.path}.{place.type}", place.data

@@ -316,8 +316,17 @@ _CUSTOM_TOOL: Final = Member(
         "strict": optional(boolean),
     }
 )
+_TYPED_TOOL: Final = Member(
+    {
+        **_TYPE,
+        "name": optional(string),
+        "cache_control": _CACHE_CONTROL,
+        "defer_loading": optional(boolean),
+    },
+    others=True,
+)
 TOOL: Final = tagged(
-    {"custom": _CUSTOM_TOOL, **{name: Member(_TYPE, others=True) for name in TYPED_TOOLS}},
+    {"custom": _CUSTOM_TOOL, **dict.fromkeys(TYPED_TOOLS, _TYPED_TOOL)},
     default="custom",
 )
 
