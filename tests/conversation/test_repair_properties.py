@@ -26,8 +26,8 @@ PROFILES = [
     DEFAULT.with_betas(["compact-2026-09-04", "mcp-client-2026-09-15"]),
 ]
 profiles = st.sampled_from(PROFILES)
-many = settings(max_examples=400, deadline=None)
-some = settings(max_examples=150, deadline=None)
+many = settings(max_examples=120, deadline=None)
+some = settings(max_examples=40, deadline=None)
 
 
 @many
@@ -139,7 +139,7 @@ def test_blocks_survive_encoding_and_decoding(history: History) -> None:
 
 @pytest.mark.parametrize("mend", PASSES, ids=lambda mend: mend.__name__)
 def test_every_pass_is_idempotent_on_what_repair_returns(mend: Any) -> None:
-    @settings(max_examples=40, deadline=None)
+    @settings(max_examples=15, deadline=None)
     @given(make.any_history)
     def check(history: History) -> None:
         clean = repair(history).history

@@ -188,13 +188,12 @@ async def test_closing_does_not_wait_for_ever_for_a_disk_that_never_answers() ->
     def unused(_: apsw.Connection) -> None:
         return None
 
-    waiting = [asyncio.create_task(thread.submit(unused)) for _ in range(3)]
-    await asyncio.sleep(0)
+    waiting = [thread.submit(unused) for _ in range(3)]
     assert await thread.stop(timeout_s=0.01) is False
-    for task in waiting:
+    for outcome in waiting:
         with pytest.raises(StoreUnavailable, match="did not answer"):
-            await task
+            await outcome
     with pytest.raises(StoreUnavailable, match="closed"):
-        await thread.submit(unused)
+        thread.submit(unused)
     stuck.set()
     assert await thread.stop(timeout_s=30) is True

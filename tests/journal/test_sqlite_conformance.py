@@ -32,4 +32,4 @@ class SqliteMachine(JournalMachine):
 
 
 TestSqliteMachine = SqliteMachine.TestCase
-TestSqliteMachine.settings = settings(max_examples=20, stateful_step_count=10, deadline=None)
+TestSqliteMachine.settings = settings(max_examples=15, stateful_step_count=10, deadline=None)

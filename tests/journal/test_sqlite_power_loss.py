@@ -17,7 +17,7 @@ from journal.samples import BARRIER, LAZY, NOW_MS, a_record, a_summary
 # Long enough for the log to be moved into the database file and written over from its start.
 APPENDS = 90
 PAYLOAD = bytes(range(256)) * 256
-SEEDS = range(40)
+SEEDS = range(30)
 
 
 @attrs.define

@@ -60,10 +60,14 @@ class RawEditor:
     def answer(self, request: Mapping[str, Any], result: Any) -> None:
         self.send({"id": request["id"], "result": result})
 
-    def begin_request(self, method: str, params: Any = None) -> tuple[int, asyncio.Future[Any]]:
+    def expect_answer(self) -> tuple[int, asyncio.Future[Any]]:
+        """Return the id of a request yet to be sent, and the future of its answer."""
         number = next(self._ids)
-        answer = asyncio.get_running_loop().create_future()
-        self._answers[number] = answer
+        self._answers[number] = asyncio.get_running_loop().create_future()
+        return number, self._answers[number]
+
+    def begin_request(self, method: str, params: Any = None) -> tuple[int, asyncio.Future[Any]]:
+        number, answer = self.expect_answer()
         self.send({"id": number, "method": method, "params": params})
         return number, answer
 
@@ -104,10 +108,12 @@ class RawEditor:
     async def until_method(self, method: str) -> dict[str, Any]:
         return await self.until(lambda message: message.get("method") == method)
 
-    async def until_unanswerable(self) -> dict[str, Any]:
-        """Take an error that belongs to no request (its id is null)."""
-        message = await self.until(lambda m: "error" in m and m["id"] is None)
-        return message["error"]
+    async def until_error(self) -> Any:
+        """Take an error that answers none of the requests that wait."""
+        return (await self.until(lambda message: "error" in message))["error"]
+
+    async def until_answer_to(self, msg_id: object) -> dict[str, Any]:
+        return await self.until(lambda m: "method" not in m and m["id"] == msg_id)
 
     def taken(self, method: str) -> list[Any]:
         """Take all notifications of a kind out of the inbox; return their parameters."""
@@ -148,8 +154,9 @@ class RawEditor:
             self._take(json.loads(body))
 
     def _take(self, message: dict[str, Any]) -> None:
-        if "method" not in message and message["id"] is not None:
-            self._answers.pop(message["id"]).set_result(message)
+        answer = self._answers.pop(message.get("id"), None) if "method" not in message else None
+        if answer is not None:
+            answer.set_result(message)
             return
         self.inbox.append(message)
         self._changed.set()

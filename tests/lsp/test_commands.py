@@ -48,7 +48,9 @@ def test_every_example_is_a_valid_argument(row: Command) -> None:
 def test_every_member_refuses_most_kinds_of_values() -> None:
     members = {(name, member) for name, member, _ in wrong_members()}
     assert members == {
-        (row.name, field.encode_name) for row in ROWS for field in msgspec.structs.fields(row.params)
+        (row.name, field.encode_name)
+        for row in ROWS
+        for field in msgspec.structs.fields(row.params)
     }
 
 

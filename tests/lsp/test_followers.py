@@ -8,14 +8,12 @@ import random
 from collections.abc import Callable
 from typing import Any
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from lsp.scripted import SESSION, ScriptedSupervisor
 
 from holdfast.agent.api import Batch, SessionView
 from holdfast.journal.store import SessionUnknown
-from holdfast.lsp import followers as followers_module
 from holdfast.lsp.followers import Followers
 from holdfast.lsp.framing import FrameParser
 from holdfast.lsp.outbox import Outbox
@@ -75,7 +73,7 @@ class Stage:
         self.sink = MemorySink()
         self.audience = Audience()
         outbox = Outbox(self.sink)
-        self.followers = Followers(lambda: outbox, self._supervisor, (self.audience,))
+        self.followers = Followers(lambda: outbox, self._supervisor, (self.audience,), 0)
 
     async def _supervisor(self) -> Any:
         return self.supervisor
@@ -214,10 +212,7 @@ async def test_the_end_of_a_connection_ends_its_followers_and_nothing_else() -> 
     assert stage.supervisor.followers == 0, "nothing begins after the end"
 
 
-async def test_a_session_that_moved_to_another_server_is_followed_from_outside(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(followers_module, "REOPEN_AFTER_S", 0)
+async def test_a_session_that_moved_to_another_server_is_followed_from_outside() -> None:
     stage = Stage()
     view = await stage.supervisor.view(SESSION)
     stage.followers.open(view, 0)
@@ -231,8 +226,7 @@ async def test_a_session_that_moved_to_another_server_is_followed_from_outside(
     await stage.followers.close()
 
 
-async def test_a_deleted_session_ends_its_follower(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(followers_module, "REOPEN_AFTER_S", 0)
+async def test_a_deleted_session_ends_its_follower() -> None:
     stage = Stage()
     view = await stage.supervisor.view(SESSION)
     stage.followers.open(view, 0)

@@ -100,6 +100,9 @@ async def test_r7_a_body_of_33_megabytes_is_read_and_refused() -> None:
         (b"nonsense\r\n\r\n", 404),
         (b"POST / HTTP/1.1\r\nno colon\r\n\r\n", 404),
         (b"POST / HTTP/1.1\r\ncontent-length: many\r\n\r\n", 404),
+        (b"POST / HTTP/1.1\r\ncontent-length: -1\r\n\r\n", 404),
+        (b"POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\nlong\r\n", 404),
+        (b"POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n-5\r\n", 404),
         (b"GET / HTTP/1.1\r\nx: " + b"x" * 70_000 + b"\r\n\r\n", 404),
     ],
 )

@@ -232,5 +232,5 @@ class Demo:
                 await asyncio.sleep(0.02)
 
     async def _export(self) -> list[dict[str, Any]]:
-        text = (await self._command("session.export", format="jsonl"))["text"]
+        text = (await self._command("session.export", format="jsonl"))["content"]
         return [json.loads(line) for line in text.splitlines()]

@@ -34,6 +34,7 @@ class Stage:
         self._progress: Progress | None = None
         self._bar: TaskID | None = None
         self._bars: dict[str, str] = {}
+        self._steps: dict[str, str] = {}
         self._last_retry: tuple[Any, ...] = ()
 
     # -- for the plot ----------------------------------------------------------------------------
@@ -169,12 +170,19 @@ class Stage:
                 if self._progress is not None and self._bar is not None:
                     done = value.get("percentage")
                     self._progress.update(self._bar, completed=done, words=words)
-                self._plain(f"  [{value.get('percentage', 0)} %] {words}")
+                self._plain_step(token, words)
             case _:
                 if self._progress is not None:
                     self._progress.stop()
                     self._progress = self._bar = None
                 self._plain(f"  [{self._bars.pop(token, 'progress')}] ended: {words}")
+
+    def _plain_step(self, token: str, words: str) -> None:
+        """Without a terminal, show a step once and not each of its seconds."""
+        step = words.split(" · ")[0]
+        if self._steps.get(token) != step:
+            self._steps[token] = step
+            self._plain(f"  [{step}]")
 
     def _plain(self, words: str) -> None:
         if not self.console.is_terminal:

@@ -64,6 +64,39 @@ FIELDS: Final[Mapping[str, tuple[tuple[str, type], ...]]] = {
 }
 """Required fields (R9) of the block types whose shape is fixed; inputs and contents apart."""
 
+KNOWN_FIELDS: Final[Mapping[str, frozenset[str]]] = {
+    "text": frozenset({"text", "citations", "cache_control"}),
+    "image": frozenset({"source", "transformations", "cache_control"}),
+    "document": frozenset({"source", "title", "context", "citations", "cache_control"}),
+    "search_result": frozenset({"source", "title", "content", "citations", "cache_control"}),
+    "container_upload": frozenset({"file_id", "cache_control"}),
+    "tool_result": frozenset(
+        {"tool_use_id", "content", "is_error", "toolset_name", "cache_control"}
+    ),
+    "tool_reference": frozenset({"tool_name", "cache_control"}),
+}
+"""Every field but `type` (R8) of the blocks that clients write. Blocks that only the API writes are
+not listed: it may add fields to them, and expects them back."""
+
+SOURCES: Final[Mapping[str, Mapping[str, tuple[str, ...]]]] = {
+    "image": {"base64": ("media_type", "data"), "url": ("url",), "file": ("file_id",)},
+    "document": {
+        "base64": ("media_type", "data"),
+        "text": ("media_type", "data"),
+        "content": (),
+        "url": ("url",),
+        "file": ("file_id",),
+    },
+}
+"""The kinds of `source` of a medium, and the strings that each needs (R9, R31)."""
+
+MEDIA_TYPES: Final[Mapping[tuple[str, str], frozenset[str]]] = {
+    ("image", "base64"): frozenset({"image/jpeg", "image/png", "image/gif", "image/webp"}),
+    ("document", "base64"): frozenset({"application/pdf"}),
+    ("document", "text"): frozenset({"text/plain"}),
+}
+"""The media types that a source may name (R59)."""
+
 TOOL_ID: Final = re.compile(r"[a-zA-Z0-9_-]+")
 SERVER_TOOL_ID: Final = re.compile(r"srvtoolu_[a-zA-Z0-9_]+")
 TOOL_NAME: Final = re.compile(r"[a-zA-Z0-9_-]{1,200}")

@@ -95,21 +95,21 @@ class JobThread:
         self._thread = threading.Thread(target=self._serve, name=name, daemon=True)
         self._thread.start()
 
-    async def submit(
+    def submit(
         self,
         run: Callable[[apsw.Connection], T],
         *,
         barrier: bool = False,
         on_lost: Callable[[], None] | None = None,
-    ) -> T:
-        """Queue a call at once and return its result. Raises `StoreUnavailable` when closed."""
+    ) -> asyncio.Future[T]:
+        """Queue a call and return its result to come. Raises `StoreUnavailable` when closed."""
         if self._closed:
             raise StoreUnavailable("The store is closed.")
         future: asyncio.Future[T] = self._loop.create_future()
         job = Job(run, future, barrier=barrier, on_lost=on_lost)
         self._waiting.add(job)
         self._queue.put(job)
-        return await future
+        return future
 
     async def stop(self, timeout_s: float) -> bool:
         """Refuse new jobs, wait until the queued ones are done, and say whether they are.

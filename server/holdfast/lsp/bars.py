@@ -101,6 +101,7 @@ class Bar:
             return
         if self._create and not await self._created():
             return
+        self._changed.clear()
         self._send(self._begin())
         try:
             # Changes may come in bursts; a person reads ten a second at most.

@@ -63,10 +63,12 @@ class Followers:
         outbox: Callable[[], Outbox],
         supervisor: Callable[[], Awaitable[Supervisor]],
         audience: tuple[Audience, ...],
+        reopen_after_s: float = REOPEN_AFTER_S,
     ) -> None:
         self._outbox = outbox
         self._supervisor = supervisor
         self._audience = audience
+        self._reopen_after_s = reopen_after_s
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._starting: dict[str, asyncio.Task[None]] = {}
         # The newest event that the audience was told of, by session.
@@ -151,7 +153,7 @@ class Followers:
                     self._tell(session_id, _after(batch, self._told[session_id]))
                     await self._outbox().drain()
             # The session was closed here (another server took it over): follow it from outside.
-            await asyncio.sleep(REOPEN_AFTER_S)
+            await asyncio.sleep(self._reopen_after_s)
 
     def _send(self, encoded_id: bytes, batch: Batch) -> None:
         parts = [frame(wire.event_notification(encoded_id, record)) for record in batch.events]

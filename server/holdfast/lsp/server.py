@@ -42,6 +42,7 @@ from holdfast.settings import Settings
 logger = logging.getLogger(__name__)
 
 CONFIGURATION_TIMEOUT_S: Final = 5.0
+PRELOAD_AFTER_S: Final = 2.0
 SECTION: Final = "holdfast"
 
 Compose = Callable[[Settings], Awaitable[Supervisor]]
@@ -189,12 +190,14 @@ class HoldfastServer(LanguageServer):
         except Exception:  # noqa: BLE001 (`_composed` has told and logged it)
             return
         self._tell_problems()
-        supervisor.preload()
         try:
             for session_id in await supervisor.recover(list(self._folder_uris())):
                 await self.followers.watch(session_id)
         except (StoreError, AgentError) as error:
             logger.warning("sessions could not be recovered: %s", error)
+        # Loading takes a second of the processor, which belongs to the editor's start first.
+        await asyncio.sleep(PRELOAD_AFTER_S)
+        supervisor.preload()
 
     async def _register(self, registration: types.Registration) -> None:
         try:

@@ -53,9 +53,7 @@ async def open_streams(read_fd: int, write_fd: int) -> tuple[Source, Sink]:
 def _watchable(fd: int) -> bool:
     """Tell whether the event loop can wait for a descriptor."""
     mode = os.fstat(fd).st_mode
-    return sys.platform != "win32" and (
-        stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode) or os.isatty(fd)
-    )
+    return sys.platform != "win32" and (stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode) or os.isatty(fd))
 
 
 class PipeSource:

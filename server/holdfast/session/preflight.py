@@ -21,21 +21,20 @@ _NEXT: Final = user("The next prompt.", origin="next prompt")
 
 def check(messages: Sequence[Message]) -> tuple[Finding, ...]:
     """Return what the API would refuse about these messages followed by a prompt."""
-    return rules.validate(_with_prompt(messages))
+    at_rest = bool(messages) and messages[-1].role == ASSISTANT
+    return rules.validate((*messages, _NEXT) if at_rest else tuple(messages))
 
 
 def mend(
     messages: Sequence[Message], repair_id: str
 ) -> tuple[ev.HistoryRepaired | None, tuple[RepairStep, ...]]:
     """Return the record that repairs a history, or None when nothing is broken."""
-    history = _with_prompt(messages)
+    history: History = tuple(messages)
+    if messages and messages[-1].role == ASSISTANT and not _has_calls(messages[-1]):
+        history = (*history, _NEXT)  # A finished answer needs no last word of ours.
     repaired = repairs.repair(history)
     return repair_event(repair_id, history, repaired), repaired.steps
 
 
-def _with_prompt(messages: Sequence[Message]) -> History:
-    """Add a prompt behind a finished answer; open calls are left to the repair."""
-    if not messages or messages[-1].role != ASSISTANT:
-        return tuple(messages)
-    open_call = any(block.type == "tool_use" for block in messages[-1].blocks)
-    return tuple(messages) if open_call else (*messages, _NEXT)
+def _has_calls(message: Message) -> bool:
+    return any(block.type == "tool_use" for block in message.blocks)

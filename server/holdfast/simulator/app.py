@@ -128,7 +128,7 @@ class App:
         usage = self.cache.usage(accepted)
         answer = self.composer.compose(respond, accepted, usage)
         paced = _with_headers(delivery, respond)
-        await asyncio.sleep(respond.delay_ms / 1000)
+        await self._pause(respond)
         if facts.stream:
             await paced.streamed(answer, respond, fault)
         else:
@@ -145,7 +145,7 @@ class App:
         answer: JsonObject = {"input_tokens": count}
         if accepted.body.get("context_management"):
             answer["context_management"] = {"original_input_tokens": count}
-        await asyncio.sleep(respond.delay_ms / 1000)
+        await self._pause(respond)
         await _with_headers(delivery, respond).json(answer)
 
     async def _models(self, request: Request, delivery: Delivery, entry: LogEntry) -> None:
@@ -199,7 +199,7 @@ class App:
         if step is None or fault is None:
             return False
         if step.respond is not None and (fault.name in ERRORS or fault.name in BREAKS):
-            await asyncio.sleep(step.respond.delay_ms / 1000)
+            await self._pause(step.respond)
         if fault.name in ERRORS:
             await self._error(fault, delivery, facts)
             return True
@@ -207,6 +207,9 @@ class App:
             await delivery.broken(fault)
             return True
         return False
+
+    async def _pause(self, respond: Respond) -> None:
+        await asyncio.sleep(min(respond.delay_ms / 1000, self.hold_max_s))
 
     async def _error(self, fault: Fault, delivery: Delivery, facts: Facts) -> None:
         answer = ERRORS[fault.name].adjusted(fault)

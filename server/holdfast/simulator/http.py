@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from http import HTTPStatus
 from typing import Any, Final
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl
 
 _HEAD_BYTES_MAX: Final = 64 * 1024
 # Bodies beyond this are not even read: the answer is given and the connection closed.
@@ -264,8 +264,8 @@ async def _read_request(
             body = await _read_body(reader, headers)
     except TimeoutError as error:
         raise BodyTooSlow from error
-    url = urlsplit(target)
-    return Request(method, url.path, dict(parse_qsl(url.query)), headers, body)
+    path, _, query = target.partition("?")
+    return Request(method, path, dict(parse_qsl(query)), headers, body)
 
 
 def _parse_head(head: bytes) -> tuple[str, str, dict[str, str]]:
@@ -291,19 +291,22 @@ async def _read_body(reader: asyncio.StreamReader, headers: Mapping[str, str]) -
         length = int(headers.get("content-length", "0"))
     except ValueError as error:
         raise MalformedRequest("content-length is no number") from error
+    if length < 0:
+        raise MalformedRequest("content-length is negative")
     if length > BODY_BYTES_READ_MAX:
         raise BodyTooLarge
-    return await reader.readexactly(length) if length > 0 else b""
+    return await reader.readexactly(length)
 
 
 async def _read_chunks(reader: asyncio.StreamReader) -> bytes:
     pieces = bytearray()
     while True:
-        line = await reader.readuntil(b"\r\n")
         try:
-            size = int(line.split(b";")[0], 16)
-        except ValueError as error:
+            size = int((await reader.readuntil(b"\r\n")).split(b";")[0], 16)
+        except (ValueError, asyncio.LimitOverrunError) as error:
             raise MalformedRequest("a chunk has no size") from error
+        if size < 0:
+            raise MalformedRequest("a chunk has a negative size")
         if len(pieces) + size > BODY_BYTES_READ_MAX:
             raise BodyTooLarge
         data = await reader.readexactly(size + 2)

@@ -20,6 +20,7 @@ from holdfast.conversation.outcomes import synthetic_result
 from holdfast.conversation.passes.linking import Call, Links, link
 from holdfast.conversation.passes.steps import Context, Log, derived_id, each_block, with_fields
 from holdfast.conversation.profile import TOOL_ID
+from holdfast.conversation.rules.pairing import all_calls
 from holdfast.conversation.turns import Place, Turn, calls, has_signed_thinking, merged
 
 ORPHAN_LABEL: Final = "Result of a tool call whose request was lost"
@@ -102,7 +103,12 @@ class _Pairing:
         """Give every call its final id: its own when it is legal and new, else a derived one."""
         taken: set[str] = set()
         seen: dict[str, int] = defaultdict(int)
-        for call in asked:
+        by_key = {call.key: call for call in asked}
+        for place in all_calls(self.history):
+            call = by_key.get((place.message, place.block))
+            if call is None:  # a server call: renamed by its own pass
+                taken.add(place.value.text_of("id"))
+                continue
             legal = TOOL_ID.fullmatch(call.found_id) is not None
             if legal and call.found_id not in taken:
                 call.new_id = call.found_id

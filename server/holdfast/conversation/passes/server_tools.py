@@ -20,7 +20,7 @@ from holdfast.conversation.passes.steps import (
     without_fields,
 )
 from holdfast.conversation.profile import SERVER_TOOL_ID, TOOL_ID
-from holdfast.conversation.rules.pairing import caller_id
+from holdfast.conversation.rules.pairing import all_calls, caller_is_wrong
 from holdfast.conversation.rules.server_tools import ServerPairs, server_pairs
 from holdfast.conversation.turns import Place
 
@@ -74,21 +74,20 @@ def _key(place: Place) -> tuple[int, int]:
 
 
 def _new_ids(history: History) -> Iterable[tuple[Place, str]]:
+    """Yield the server calls that need another id: an illegal one, or one of an earlier call."""
     taken: set[str] = set()
     seen: dict[str, int] = defaultdict(int)
-    for number, message in enumerate(history):
-        for position, block in enumerate(message.blocks):
-            if message.role != "assistant" or not block.type.endswith("_tool_use"):
-                continue
-            old = block.text_of("id")
-            server = block.type == "server_tool_use"
+    for place in all_calls(history):
+        old = place.value.text_of("id")
+        new = old
+        if place.value.type != "tool_use":
+            server = place.value.type == "server_tool_use"
             legal = (SERVER_TOOL_ID if server else TOOL_ID).fullmatch(old) is not None
-            new = old
             if not legal or old in taken:
                 new = derived_id(old, seen[old], taken, "srvtoolu_" if server else "mcptoolu_")
-                yield Place(number, position, block), new
-            seen[old] += 1
-            taken.add(new)
+                yield place, new
+        seen[old] += 1
+        taken.add(new)
 
 
 def drop_stale_callers(history: History, _context: Context, log: Log) -> History:
@@ -98,8 +97,7 @@ def drop_stale_callers(history: History, _context: Context, log: Log) -> History
     def mend(message: Message, _i: int, block: Block, _j: int) -> Iterable[Block] | None:
         if block.type == "server_tool_use":
             known.add(block.text_of("id"))
-        source = caller_id(block)
-        if source is None or source in known:
+        if not caller_is_wrong(block, known):
             return None
         log.note("R49", message, "took out a reference to a server call that is gone", "the call")
         return (without_fields(block, "caller"),)

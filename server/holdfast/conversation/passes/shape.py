@@ -17,6 +17,7 @@ from holdfast.conversation.outcomes import UNPARSED
 from holdfast.conversation.passes.steps import Context, Log, each_block
 from holdfast.conversation.passes.thinking import THINKING
 from holdfast.conversation.profile import (
+    KNOWN_FIELDS,
     TOOL_NAME,
     Profile,
     is_server_use,
@@ -66,6 +67,7 @@ def _mended(block: Block, role: Role, profile: Profile) -> Block | None:
     """Return a block of the same type that passes, or None when it can only be cast."""
     if block.type not in profile.blocks_of(role):
         return None
+    block = Block.of(_known_fields(block.data))
     if block.type == "tool_use" or is_server_use(block.type):
         candidate = Block.of(_call(block.data))
     elif block.type == "tool_result":
@@ -73,8 +75,16 @@ def _mended(block: Block, role: Role, profile: Profile) -> Block | None:
     elif role == USER and has_user_citations(block.data):
         candidate = Block.of(_uncited(block.data))
     else:
-        return None
+        candidate = block
     return None if _flaws(candidate, role, profile) else candidate
+
+
+def _known_fields(data: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Leave out what is not a field of a block that clients write (R8): bookkeeping of others."""
+    known = KNOWN_FIELDS.get(str(data.get("type")))
+    if known is None or known.issuperset(data.keys() - {"type"}):
+        return data
+    return {key: value for key, value in data.items() if key == "type" or key in known}
 
 
 def _call(data: Mapping[str, Any]) -> dict[str, Any]:
@@ -114,9 +124,10 @@ def _result(data: Mapping[str, Any], profile: Profile) -> dict[str, Any]:
 
 def _item(item: Any, profile: Profile) -> dict[str, Any]:
     if isinstance(item, dict):
-        probe = Block.of({"type": "tool_result", "tool_use_id": "x", "content": [item]})
+        known = dict(_known_fields(item))
+        probe = Block.of({"type": "tool_result", "tool_use_id": "x", "content": [known]})
         if not shape_flaws(probe, USER, profile):
-            return item
+            return known
     return {"type": "text", "text": casting.item_text(item)}
 
 

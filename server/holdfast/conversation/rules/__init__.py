@@ -8,13 +8,14 @@ answers.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import Final, TypeAlias
 
 import attrs
 
 from holdfast.conversation.findings import Finding
-from holdfast.conversation.history import History
+from holdfast.conversation.history import History, Message
 from holdfast.conversation.profile import DEFAULT, Profile
 from holdfast.conversation.rules import (
     blanks,
@@ -28,15 +29,32 @@ from holdfast.conversation.rules import (
     thinking,
     unicode,
 )
+from holdfast.conversation.rules.flaws import CACHE_SIZE, Inspect
 
 Rule: TypeAlias = Callable[[History, Profile], Iterable[Finding]]
+
+BLOCK_RULES: Final[Mapping[Rule, Inspect]] = {
+    unicode.lone_surrogates: unicode.surrogate_flaws,
+    schema.block_shapes: schema.shape_flaws,
+    blanks.blank_texts: blanks.blank_flaws,
+    matrix.block_roles: matrix.role_flaws,
+    pairing.error_results: pairing.error_flaws,
+    thinking.signatures: thinking.signature_flaws,
+}
+"""The rules that speak of single blocks only, and what they ask of each."""
 
 STAGES: Final[tuple[tuple[Rule, ...], ...]] = (
     (unicode.lone_surrogates,),
     (schema.message_count, schema.block_shapes),
     (roles.first_message, roles.system_messages),
     (blanks.empty_messages, blanks.blank_texts, matrix.block_roles),
-    (pairing.call_pairs, server_tools.server_tool_pairs, pairing.error_results, pairing.callers),
+    (
+        pairing.call_ids,
+        pairing.call_pairs,
+        server_tools.server_tool_pairs,
+        pairing.error_results,
+        pairing.callers,
+    ),
     (ends.compactions,),
     (ends.final_message,),
     (cache_marks.cache_marks,),
@@ -53,11 +71,23 @@ def validate(
     `open_ids` are calls that are still running: their missing results, and the assistant turn that
     waits for them at the end, are no findings.
     """
-    found = tuple(finding for stage in STAGES for finding in _of_stage(stage, history, profile))
+    skipped = BLOCK_RULES.keys() if all(is_clean(m, profile) for m in history) else set()
+    stages = ([rule for rule in stage if rule not in skipped] for stage in STAGES)
+    found = tuple(finding for stage in stages for finding in _of_stage(stage, history, profile))
     return tuple(_without_open(found, open_ids)) if open_ids else found
 
 
-def _of_stage(stage: tuple[Rule, ...], history: History, profile: Profile) -> list[Finding]:
+@lru_cache(maxsize=CACHE_SIZE)
+def is_clean(message: Message, profile: Profile) -> bool:
+    """Say whether every block of a message is in order by itself; remembered for long histories."""
+    return not any(
+        inspect(block, message.role, profile)
+        for block in message.blocks
+        for inspect in BLOCK_RULES.values()
+    )
+
+
+def _of_stage(stage: Sequence[Rule], history: History, profile: Profile) -> list[Finding]:
     found = [finding for rule in stage for finding in rule(history, profile)]
     return sorted(found, key=lambda finding: -1 if finding.message is None else finding.message)
 

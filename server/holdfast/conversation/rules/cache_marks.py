@@ -25,6 +25,8 @@ def cache_marks(history: History, profile: Profile) -> Iterable[Finding]:
         for position, block in enumerate(message.blocks)
         for part in marked_parts(block)
     ]
+    if not marked:
+        return
     if len(marked) > profile.cache_marks_max:
         detail = (
             f"A maximum of {profile.cache_marks_max} blocks with cache_control may be provided. "
@@ -48,8 +50,6 @@ def cache_marks(history: History, profile: Profile) -> Iterable[Finding]:
 
 def marked_parts(block: Block) -> Iterator[Mapping[str, Any]]:
     """Yield a block and the blocks inside it that carry a mark, inner ones first (R80)."""
-    if _MARK not in block.raw:
-        return
     content = block.get("content")
     if isinstance(content, list):
         yield from (p for p in content if isinstance(p, dict) and p.get(_MARK) is not None)

@@ -13,35 +13,43 @@ from typing import Any
 
 from holdfast.conversation.findings import Finding
 from holdfast.conversation.history import ASSISTANT, USER, Block, History, Role
-from holdfast.conversation.profile import Profile
+from holdfast.conversation.profile import Profile, is_server_use
 from holdfast.conversation.rules.blanks import is_blank
 from holdfast.conversation.rules.flaws import CACHE_SIZE, Flaw, findings
-from holdfast.conversation.turns import Turn, calls, leading_results, merged
+from holdfast.conversation.turns import Place, Turn, calls, leading_results, merged, places
+
+
+def call_ids(history: History, _profile: Profile) -> Iterable[Finding]:
+    """R44: every call has an id of its own, the API's calls and the client's together."""
+    seen: set[str] = set()
+    for place in all_calls(history):
+        tool_id = place.value.text_of("id")
+        if tool_id in seen:
+            where = f"messages.{place.message}.content.{place.block}"
+            detail = f"{where}: `tool_use` ids must be unique"
+            yield Finding("R44", place.message, place.block, detail, (tool_id,))
+        seen.add(tool_id)
+
+
+def all_calls(history: History) -> Iterator[Place]:
+    """Yield every call of the assistant, whoever runs it, in order."""
+    for number, message in enumerate(history):
+        if message.role == ASSISTANT:
+            for place in places(message, number):
+                if place.value.type == "tool_use" or is_server_use(place.value.type):
+                    yield place
 
 
 def call_pairs(history: History, _profile: Profile) -> Iterable[Finding]:
-    """R44, R40, R41, R42, R43: each call has one id, one result, in its place."""
-    seen: set[str] = set()
+    """R40, R41, R42, R43: each call has one result, in its place."""
     turns = merged(history)
     for number, turn in enumerate(turns):
         if turn.role == ASSISTANT:
-            yield from _repeated_ids(turn, seen)
             following = turns[number + 1] if number + 1 < len(turns) else None
             yield from _unanswered(turn, following)
         elif turn.role == USER:
             previous = turns[number - 1] if number else None
             yield from _unasked(turn, previous)
-
-
-def _repeated_ids(turn: Turn, seen: set[str]) -> Iterator[Finding]:
-    for place in calls(turn):
-        tool_id = place.value.text_of("id")
-        if tool_id in seen:
-            detail = (
-                f"messages.{place.message}.content.{place.block}: `tool_use` ids must be unique"
-            )
-            yield Finding("R44", place.message, place.block, detail, (tool_id,))
-        seen.add(tool_id)
 
 
 def _unanswered(turn: Turn, following: Turn | None) -> Iterator[Finding]:
@@ -111,20 +119,33 @@ def _is_text(item: Any) -> bool:
 
 
 def callers(history: History, _profile: Profile) -> Iterable[Finding]:
-    """R49: a call made by code names the server call whose code made it."""
+    """R49: a call says who made it: the model, or the code of a server call in the history."""
     known: set[str] = set()
     for number, message in enumerate(history):
         for position, block in enumerate(message.blocks):
             if block.type == "server_tool_use":
                 known.add(block.text_of("id"))
-            source = caller_id(block)
-            if source is not None and source not in known:
+            if caller_is_wrong(block, known):
+                source = caller_id(block) or "unknown"
                 detail = f"messages.{number}.content.{position}: source tool {source} not found"
-                yield Finding("R49", number, position, detail, (source,))
+                yield Finding("R49", number, position, detail)
+
+
+def caller_is_wrong(block: Block, known: set[str]) -> bool:
+    """Say whether a block names a caller that cannot be, given the server calls before it."""
+    if not (block.type == "tool_use" or is_server_use(block.type)) or "caller" not in block.data:
+        return False
+    caller = block.get("caller")
+    kind = caller.get("type") if isinstance(caller, Mapping) else None
+    if kind == "direct":
+        return False
+    return not (
+        isinstance(kind, str) and kind.startswith("code_execution") and caller_id(block) in known
+    )
 
 
 def caller_id(block: Block) -> str | None:
-    """Return the id of the server call that a `tool_use` says it was made by, if any."""
-    caller = block.get("caller") if block.type == "tool_use" else None
+    """Return the id of the server call that a block says it was made by, if any."""
+    caller = block.get("caller")
     source = caller.get("tool_id") if isinstance(caller, Mapping) else None
     return source if isinstance(source, str) else None

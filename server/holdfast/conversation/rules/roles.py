@@ -41,6 +41,8 @@ def may_lead(message: Message, profile: Profile) -> bool:
 
 def system_messages(history: History, profile: Profile) -> Iterable[Finding]:
     """R26, R24, R25, R27, R28: where system messages may stand, and if at all."""
+    if all(message.role != SYSTEM for message in history):
+        return
     turns = merged(history)
     for number, turn in enumerate(turns):
         if turn.role != SYSTEM:

@@ -1,7 +1,8 @@
-"""The shape of blocks: tags (R31), fields (R9), ids (R45), names (R46), inputs (R47), size (R19).
+"""The shape of blocks: tags (R31), fields (R8, R9), ids (R45), names (R46), inputs (R47).
 
 Law: this is what the API checks before it looks at roles and pairs. Every rule here speaks of one
-block; unknown extra fields are left alone, because the API itself keeps adding some.
+block. Unknown fields are refused in blocks that clients write; in blocks that only the API writes
+they are left alone, because it may add some and expects them back.
 """
 
 from __future__ import annotations
@@ -14,8 +15,11 @@ from holdfast.conversation.findings import Finding
 from holdfast.conversation.history import Block, History, Role
 from holdfast.conversation.profile import (
     FIELDS,
+    KNOWN_FIELDS,
+    MEDIA_TYPES,
     MESSAGES_MAX,
     SERVER_TOOL_ID,
+    SOURCES,
     TOOL_ID,
     TOOL_NAME,
     Profile,
@@ -35,7 +39,7 @@ def message_count(history: History, _profile: Profile) -> Iterable[Finding]:
 
 
 def block_shapes(history: History, profile: Profile) -> Iterable[Finding]:
-    """R9, R31, R45-R47, R71: every block has a known tag and well-formed fields."""
+    """R8, R9, R31, R45-R47, R59, R71: every block has a known tag and well-formed fields."""
     return findings(history, profile, shape_flaws)
 
 
@@ -61,6 +65,8 @@ def _shape_flaws(
         return
     path = f"{path}.{kind}"
     yield from _field_flaws(data, kind, path)
+    if kind in SOURCES and isinstance(data.get("source"), dict):
+        yield from _source_flaws(data["source"], kind, path)
     if kind == "tool_use" or is_server_use(kind):
         yield from _call_flaws(data, kind, path)
     elif kind == "tool_result":
@@ -69,11 +75,41 @@ def _shape_flaws(
         yield from _required(data, "tool_use_id", str, path)
         if "content" not in data:
             yield Flaw("R9", f"{path}.content: Field required")
+    yield from _extra_flaws(data, kind, path)
 
 
 def _field_flaws(data: Mapping[str, Any], kind: str, path: str) -> Iterator[Flaw]:
     for name, wanted in FIELDS.get(kind, ()):
         yield from _required(data, name, wanted, path)
+
+
+def _extra_flaws(data: Mapping[str, Any], kind: str, path: str) -> Iterator[Flaw]:
+    if kind in KNOWN_FIELDS:
+        for name in data:
+            if name != "type" and name not in KNOWN_FIELDS[kind]:
+                yield Flaw("R8", f"{path}.{name}: Extra inputs are not permitted")
+
+
+def _source_flaws(source: Mapping[str, Any], kind: str, path: str) -> Iterator[Flaw]:
+    path = f"{path}.source"
+    form = source.get("type")
+    if form is None:
+        yield Flaw("R9", f"{path}.type: Field required")
+        return
+    if not isinstance(form, str) or form not in SOURCES[kind]:
+        yield Flaw(
+            "R31",
+            f"{path}: Input tag '{form}' found using 'type' does not match any of the expected "
+            f"tags: {quoted(SOURCES[kind])}",
+        )
+        return
+    path = f"{path}.{form}"
+    for name in SOURCES[kind][form]:
+        yield from _required(source, name, str, path)
+    allowed = MEDIA_TYPES.get((kind, form))
+    media_type = source.get("media_type")
+    if allowed and isinstance(media_type, str) and media_type not in allowed:
+        yield Flaw("R59", f"{path}.media_type: Input should be {quoted(allowed)}")
 
 
 def _required(data: Mapping[str, Any], name: str, wanted: type, path: str) -> Iterator[Flaw]:

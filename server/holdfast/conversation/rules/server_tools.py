@@ -1,9 +1,8 @@
-"""Calls that the API runs itself, and their results (R44, R51, A04).
+"""Calls that the API runs itself, and their results (R51, R55, A04).
 
-Law: a `*_tool_use` of an assistant message is answered by a `*_tool_result` further on in
-assistant messages, with nothing in between but client tool results (R51, R55). It may stay open
-only at the end of the history, where the API goes on with it (R53). Unknown kinds pair by their
-type's ending.
+Law: a `*_tool_use` of an assistant message is answered by a `*_tool_result` further on in assistant
+messages (R55). Without an answer it may only stand at the end of the history, where the API goes on
+with it, with at most the results of client calls behind it (R51, R53). Kinds pair by their endings.
 """
 
 from __future__ import annotations
@@ -24,46 +23,39 @@ class ServerPairs:
 
     unanswered: tuple[Place, ...]
     unasked: tuple[Place, ...]
-    repeated: tuple[Place, ...]
     answers: tuple[tuple[Place, Place], ...]
 
 
 def server_pairs(history: History) -> ServerPairs:
-    """Link the server calls of a history to their results."""
+    """Link the server calls of a history to their results, which may come much later (R55)."""
     pending: dict[str, Place] = {}
-    seen: set[str] = set()
+    interrupted: set[str] = set()
     unanswered: list[Place] = []
     unasked: list[Place] = []
-    repeated: list[Place] = []
     answers: list[tuple[Place, Place]] = []
     for number, message in enumerate(history):
         if _ends_server_turn(message):
-            unanswered.extend(pending.values())
-            pending.clear()
+            interrupted.update(pending)
         for place in _server_places(message, number):
             if is_server_use(place.value.type):
                 tool_id = place.value.text_of("id")
                 if tool_id in pending:
                     unanswered.append(pending[tool_id])
-                if tool_id in seen:
-                    repeated.append(place)
-                seen.add(tool_id)
+                interrupted.discard(tool_id)
                 pending[tool_id] = place
             elif (use := pending.pop(place.value.text_of("tool_use_id"), None)) is not None:
                 answers.append((use, place))
             else:
                 unasked.append(place)
     if history and history[-1].role == ASSISTANT and not pending_server_call(history[-1]):
-        unanswered.extend(pending.values())  # the user has to speak next, which ends the turn
-    return ServerPairs(tuple(unanswered), tuple(unasked), tuple(repeated), tuple(answers))
+        interrupted.update(pending)  # the user has to speak next, which ends the turn
+    unanswered.extend(place for tool_id, place in pending.items() if tool_id in interrupted)
+    return ServerPairs(tuple(unanswered), tuple(unasked), tuple(answers))
 
 
 def server_tool_pairs(history: History, _profile: Profile) -> Iterable[Finding]:
-    """R51, A04, R44: server calls and their results come in pairs, each id once."""
+    """R51, A04: server calls and their results come in pairs."""
     pairs = server_pairs(history)
-    for place in pairs.repeated:
-        detail = f"messages.{place.message}.content.{place.block}: `tool_use` ids must be unique"
-        yield Finding("R44", place.message, place.block, detail, (place.value.text_of("id"),))
     for place in pairs.unanswered:
         tool, tool_id = place.value.text_of("name"), place.value.text_of("id")
         detail = (

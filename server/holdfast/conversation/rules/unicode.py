@@ -12,11 +12,13 @@ from typing import Final
 
 from holdfast.conversation import encoding
 from holdfast.conversation.findings import Finding
-from holdfast.conversation.history import Block, History
+from holdfast.conversation.history import Block, History, Role
 from holdfast.conversation.profile import Profile
+from holdfast.conversation.rules.flaws import Flaw, findings
 
 _SURROGATE_ESCAPE: Final = re.compile(r"\\u[dD][89a-fA-F]")
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
+_UNREADABLE: Final = Flaw("R5", ": The request body is not valid JSON: no low surrogate in string")
 
 
 def has_lone_surrogate(block: Block) -> bool:
@@ -28,13 +30,11 @@ def has_lone_surrogate(block: Block) -> bool:
     return bool(encoding.without_lone_surrogates(block.data) != block.data)
 
 
-def lone_surrogates(history: History, _profile: Profile) -> Iterable[Finding]:
+def lone_surrogates(history: History, profile: Profile) -> Iterable[Finding]:
     """R5: no string of the body holds a lone surrogate."""
-    for number, message in enumerate(history):
-        for position, block in enumerate(message.blocks):
-            if has_lone_surrogate(block):
-                detail = (
-                    "The request body is not valid JSON: no low surrogate in string: "
-                    f"messages.{number}.content.{position}"
-                )
-                yield Finding("R5", number, position, detail)
+    return findings(history, profile, surrogate_flaws)
+
+
+def surrogate_flaws(block: Block, _role: Role, _profile: Profile) -> tuple[Flaw, ...]:
+    """Return whether a block holds a lone surrogate."""
+    return (_UNREADABLE,) if has_lone_surrogate(block) else ()
