@@ -14,7 +14,8 @@ from e2e.server import Server, running
 
 from holdfast.simulator import FAULTS, Script, Simulator
 
-HELD = {"hold_ms": 20_000, "interval_ms": 20}
+HELD = {"hold_ms": 2_500, "interval_ms": 20}
+PACED = {"slow-drip": {"interval_ms": 1}}
 GROUPS = [FAULTS[i::6] for i in range(6)]
 
 
@@ -28,7 +29,7 @@ async def survive(server: Server, simulator: Simulator, fault: str, workspace: P
             [
                 {
                     "match": {"last_user_contains": first},
-                    "fault": {"name": fault, **HELD},
+                    "fault": {"name": fault, **HELD, **PACED.get(fault, {})},
                     "times": 1,
                 }
             ]

@@ -149,7 +149,8 @@ class RawEditor:
                 length = int(header.removeprefix(b"Content-Length: "))
                 body = await self.process.stdout.readexactly(length)
             except asyncio.IncompleteReadError as end:
-                assert end.partial == b"", "the stream ends within a frame"
+                if end.partial:
+                    raise AssertionError("the stream ends within a frame") from end
                 return
             self._take(json.loads(body))
 

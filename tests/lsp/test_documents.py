@@ -9,7 +9,7 @@ from lsprotocol import types
 from holdfast.lsp.documents import Document, split_lines
 from holdfast.lsp.editor import _text_edit, line_edit
 
-# Line ends of LSP, what only Python takes for line ends, and characters of one and two UTF-16 units.
+# Line ends of LSP, what only Python takes for such, and characters of one and two UTF-16 units.
 texts = st.text(st.sampled_from("ab\n\r\f\v\x1c\x85\u2028é😀"), max_size=40)
 
 

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from lsp.scripted import RecordingLink
 from lsprotocol import types
 
 from holdfast.lsp.documents import Documents
 from holdfast.lsp.editor import ConnectionEditor
+from lsp.scripted import RecordingLink
 
 FULL = types.ClientCapabilities(
     workspace=types.WorkspaceClientCapabilities(

@@ -10,13 +10,13 @@ from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from lsp.scripted import SESSION, ScriptedSupervisor
 
 from holdfast.agent.api import Batch, SessionView
 from holdfast.journal.store import SessionUnknown
 from holdfast.lsp.followers import Followers
 from holdfast.lsp.framing import FrameParser
 from holdfast.lsp.outbox import Outbox
+from lsp.scripted import SESSION, ScriptedSupervisor
 
 
 class MemorySink:

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from lsp.scripted import SESSION, RecordingLink, ScriptedSupervisor, blank_view
 from lsprotocol import types
 
 from holdfast.agent.api import Batch, CompactionProgress, Status
@@ -23,6 +22,7 @@ from holdfast.session.events import (
     Event,
 )
 from holdfast.session.inputs import Recorded
+from lsp.scripted import SESSION, RecordingLink, ScriptedSupervisor, blank_view
 
 
 def started(name: str) -> CompactionStarted:

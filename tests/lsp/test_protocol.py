@@ -14,6 +14,9 @@ from typing import Any
 import msgspec
 import pytest
 import pytest_asyncio
+
+from holdfast.lsp.commands import COMMANDS
+from holdfast.simulator import Fault, Match, Simulator, Step
 from lsp.raw_editor import (
     RawEditor,
     Refused,
@@ -23,9 +26,6 @@ from lsp.raw_editor import (
     server_command,
     server_environ,
 )
-
-from holdfast.lsp.commands import COMMANDS
-from holdfast.simulator import Fault, Match, Simulator, Step
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -73,8 +73,8 @@ async def still_alive(editor: RawEditor) -> None:
 
 @pytest.mark.parametrize("row", ON_A_SESSION, ids=lambda row: row.name)
 async def test_an_unknown_session_is_refused_by_every_command(editor: RawEditor, row: Any) -> None:
+    argument = {k: v for k, v in row.example.items() if k != "model"}
     with pytest.raises(Refused) as refusal:
-        argument = {k: v for k, v in row.example.items() if k != "model"}
         await editor.command(row.name, {**argument, "sessionId": "s_never"})
     assert (refusal.value.code, refusal.value.data["kind"]) == (-32602, "SessionUnknown")
     assert refusal.value.data["action"]
@@ -340,7 +340,7 @@ async def test_a_script_can_talk_through_files(tmp_path: Path) -> None:
         {
             "id": 2,
             "method": "workspace/executeCommand",
-            "params": {"command": "holdfast.session.create"},
+            "params": {"command": "holdfast.session.list"},
         },
     ]
     said = b"".join(frame({"jsonrpc": "2.0", **request}) for request in requests)

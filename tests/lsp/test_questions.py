@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from lsp.scripted import SESSION, RecordingLink, ScriptedSupervisor, Sent, blank_view
 from lsprotocol import types
 
 from holdfast.agent.api import Batch, OpenQuestion, Status
@@ -15,6 +14,7 @@ from holdfast.lsp.notices import Notices
 from holdfast.lsp.questions import DETAIL_CHARS_MAX, Questions
 from holdfast.session.events import Event, QuestionAnswered, QuestionAsked, TurnEnd, TurnEnded
 from holdfast.session.inputs import Recorded
+from lsp.scripted import SESSION, RecordingLink, ScriptedSupervisor, Sent, blank_view
 
 ASKED = QuestionAsked(
     question_id="q",

@@ -129,7 +129,7 @@ class Driver:
         self._ticker.cancel()
         tasks = self._abort_all()
         await asyncio.wait({self._owner, self._ticker, *tasks}, timeout=CLOSE_GRACE_S)
-        self._refuse_waiting()
+        self._refuse_waiting(LeaseLost(self.session_id))
         self.feed.close()
         await self._services.store.release(self.lease)
 
@@ -182,6 +182,7 @@ class Driver:
                 # What the world told us cannot be asked for again: keep it and try until it is in.
                 _log.warning("session %s: the store refuses: %s", self.session_id, error)
                 self._store_trouble = str(error)
+                self._refuse_waiting(error, _PEOPLES)
                 self.feed.publish_status(self.status())
                 await self._services.world.sleep(delay_s)
                 delay_s = min(delay_s * 2, STORE_RETRY_MAX_S)
@@ -335,13 +336,20 @@ class Driver:
         self._closed = True
         self._abort_all()
         self._ticker.cancel()
-        self._refuse_waiting()
+        self._refuse_waiting(LeaseLost(self.session_id))
         self.feed.close()
         self._on_lost(self.session_id)
 
-    def _refuse_waiting(self) -> None:
-        while not self._mailbox.empty():
-            self._mailbox.get_nowait().fail(LeaseLost(self.session_id))
+    def _refuse_waiting(
+        self, error: Exception, kinds: tuple[type[inp.Input], ...] | None = None
+    ) -> None:
+        """Fail the letters in the mailbox whose senders wait, all or those of some kinds."""
+        waiting = [self._mailbox.get_nowait() for _ in range(self._mailbox.qsize())]
+        for letter in waiting:
+            if kinds is None or isinstance(letter.given, kinds):
+                letter.fail(error)
+            else:
+                self._mailbox.put_nowait(letter)
 
 
 class _Letter:

@@ -69,7 +69,8 @@ async def run_request(
 ) -> None:
     """Send `request` and post what comes back, ending in `Completed` or `Failed`.
 
-    `alive` is called for whatever arrives, heartbeats too; `room` waits while the receiver is
+    `alive` is called for whatever arrives but heartbeats, which show only that the connection
+    lives and are watched by the model's own idle limit; `room` waits while the receiver is
     behind, so that a fast stream and a slow disk cannot fill the memory.
     """
     coalescer = Coalescer(post)
@@ -77,7 +78,8 @@ async def run_request(
         async with model.stream(request) as items:
             message_id = ""
             async for item in items:
-                alive()
+                if not isinstance(item, port.Heartbeat):
+                    alive()
                 if isinstance(item, port.ResponseOpened):
                     message_id = item.message_id
                 if isinstance(item, port.ResponseEnded):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import shutil
 import tempfile
 import time
@@ -31,9 +32,12 @@ SETTINGS: Final = {
 }
 
 
-async def run() -> int:
-    """Play the demo and return 0 when everything held, 1 when something did not."""
-    console = Console(highlight=False)
+async def run(svg: Path | None = None) -> int:
+    """Play the demo and return 0 when everything held, 1 when something did not.
+
+    With `svg`, what was shown is also saved as a picture.
+    """
+    console = Console(highlight=False, record=svg is not None)
     root = Path(tempfile.mkdtemp(prefix="holdfast-demo-"))
     began = time.monotonic()
     async with Simulator(plot.script()) as simulator:
@@ -48,11 +52,19 @@ async def run() -> int:
             await demo.end()
         checks = evidence.checks(demo.facts, simulator)
     evidence.show(console, checks, time.monotonic() - began)
+    if svg is not None:
+        await asyncio.to_thread(svg.write_text, picture(console), encoding="utf-8")
     if all(check.held for check in checks):
         shutil.rmtree(root, ignore_errors=True)
         return 0
     console.print(f"The server's log and the session store are in {root}.")
     return 1
+
+
+def picture(console: Console) -> str:
+    """Return what the console showed as an SVG that needs no font from elsewhere."""
+    drawn = console.export_svg(title="holdfast demo")
+    return re.sub(r"@font-face \{.*?\}\s*", "", drawn, flags=re.DOTALL)
 
 
 class Demo:
@@ -228,8 +240,8 @@ class Demo:
         """Wait until the command has had its effect, which is before it ends."""
         log = self._workspace / "deploy.log"
         async with asyncio.timeout(20):
-            while not (log.exists() and log.read_text()):
-                await asyncio.sleep(0.02)
+            while not (log.exists() and log.read_text()):  # noqa: ASYNC110
+                await asyncio.sleep(0.02)  # A file has no event to wait for.
 
     async def _export(self) -> list[dict[str, Any]]:
         text = (await self._command("session.export", format="jsonl"))["content"]

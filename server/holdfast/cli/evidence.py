@@ -145,7 +145,7 @@ def _gateway(facts: Facts, simulator: Simulator) -> Check:
     retries = [event for event in facts.of_type("requestFailed") if event["turnId"] == turn_id]
     raw = [event for event in retries if event["failure"].get("requestId")]
     return Check(
-        f"{len(failed)} × 504 on one prompt",
+        f"{len(failed)} times 504 on one prompt",
         f"answered by itself after {len(retries)} retries, raw error kept",
         len(failed) == len(retries) == len(raw) == plot.GATEWAY_FAILURES
         and facts.end_of(plot.GATEWAY) is not None,

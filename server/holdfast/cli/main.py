@@ -52,6 +52,7 @@ def _parser() -> argparse.ArgumentParser:
         "demo", help="plays the failures and shows the session surviving them"
     )
     demo.add_argument("--live", action="store_true", help="a short real session with your key")
+    demo.add_argument("--svg", type=Path, help="also save what was shown as a picture")
     demo.set_defaults(run=_demo)
 
     sessions = commands.add_parser("sessions", help="list, show, export or delete sessions")
@@ -86,7 +87,7 @@ def _lsp(arguments: argparse.Namespace) -> int:
 def _demo(arguments: argparse.Namespace) -> int:
     from holdfast.cli import demo, live
 
-    return asyncio.run(live.run() if arguments.live else demo.run())
+    return asyncio.run(live.run() if arguments.live else demo.run(arguments.svg))
 
 
 def _sessions(arguments: argparse.Namespace) -> int:

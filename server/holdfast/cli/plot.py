@@ -12,7 +12,7 @@ import attrs
 
 from holdfast.simulator import Script
 
-SECRET: Final = "laminaria"
+SECRET: Final = "laminaria"  # noqa: S105 (no secret, a word to remember)
 NOTES: Final = "Kelp grows up to half a metre a day.\nIts holdfast grips the rock in any storm.\n"
 GATEWAY_FAILURES: Final = 10
 
@@ -35,11 +35,9 @@ LONG: Final = Scene("demo-5", "Describe a kelp forest in a few sentences.")
 DEPLOY: Final = Scene("demo-6", "Deploy it.")
 SECRET_QUESTION: Final = Scene("demo-7", "What was the secret word?")
 
-LONG_ANSWER: Final = (
-    "A kelp forest is a tall, swaying wood under water. Its fronds reach for the light, its "
-    "holdfasts cling to the rock below. "
-)
-LONG_REST: Final = "Otters sleep in it, fish hide in it, and storms pass over it."
+LONG_ANSWER: Final = "A kelp forest is a tall, swaying wood under the water, where"
+"""Five pieces of twelve characters: what arrives before the stream goes silent."""
+LONG_REST: Final = "otters sleep, fish hide, and storms pass over without a sound below."
 
 
 def script() -> Script:
@@ -96,11 +94,11 @@ def script() -> Script:
             _step(
                 "stalls",
                 {"last_user_contains": LONG.prompt},
-                say=LONG_ANSWER + LONG_REST,
+                say=f"{LONG_ANSWER} {LONG_REST}",
                 per_delta_ms=40,
                 fault={"name": "silence", "after_events": 8},
             ),
-            _step("goes on", {"last_user_contains": "Continue exactly"}, say=LONG_REST),
+            _step("goes on", {"last_user_contains": "Continue exactly"}, say=f" {LONG_REST}"),
             _step(
                 "deploys",
                 {"last_user_contains": DEPLOY.prompt},

@@ -30,7 +30,7 @@ class Stage:
         self.requests: list[tuple[str, Any]] = []
         self._changed = asyncio.Event()
         self._at_line_start = True
-        self._streaming = False
+        self._held_back = ""
         self._progress: Progress | None = None
         self._bar: TaskID | None = None
         self._bars: dict[str, str] = {}
@@ -54,7 +54,7 @@ class Stage:
         """Show what the person types."""
         self._newline()
         self.console.print(
-            Text("› ", style="bold cyan"), Text(words, style="bold"), sep="", end="\n"
+            Text("> ", style="bold cyan"), Text(words, style="bold"), sep="", end="\n"
         )
 
     async def until(
@@ -126,10 +126,10 @@ class Stage:
             case "sessionRecovered":
                 self._note(f"↻ recovered; the server had died while {event['phase']}", "magenta")
             case "compactionRungFailed":
-                self._note(f"✗ summary by the model: {event['reason']} {event['detail']}", "red")
+                self._note(f"✗ summary by the model: {event['reason']} ({event['detail']})", "red")
             case "compactionCommitted":
                 self._note("✔ compacted; every record is kept and can be shown", "green")
-            case "turnEnded":
+            case "blockFinished" | "turnEnded":
                 self._newline()
             case _:
                 pass
@@ -179,7 +179,7 @@ class Stage:
 
     def _plain_step(self, token: str, words: str) -> None:
         """Without a terminal, show a step once and not each of its seconds."""
-        step = words.split(" · ")[0]
+        step = words.partition(" · ")[0]
         if self._steps.get(token) != step:
             self._steps[token] = step
             self._plain(f"  [{step}]")
@@ -192,7 +192,7 @@ class Stage:
 
     def _stream(self, words: str) -> None:
         if self._progress is not None:
-            self._progress.console.print(Text(words))  # Whole lines only, above the bar.
+            self._held_back += words  # Above the bar there are whole lines only.
             return
         self.console.print(Text(words), end="")
         self._at_line_start = words.endswith("\n")
@@ -202,6 +202,9 @@ class Stage:
         self.console.print(Text(words, style=style))
 
     def _newline(self) -> None:
+        if self._held_back:
+            self.console.print(Text(self._held_back))
+            self._held_back = ""
         if not self._at_line_start:
             self.console.print()
             self._at_line_start = True

@@ -4,3 +4,7 @@ Law: every request is answered exactly once, every progress that began ends exac
 event loop never waits for an editor to read. Handlers convert, call the supervisor and convert
 back; a capability is looked up before a message that needs it is sent (P10).
 """
+
+from holdfast.lsp.light import import_protocol_types
+
+import_protocol_types()

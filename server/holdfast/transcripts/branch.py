@@ -164,7 +164,7 @@ def path_to(tree: Tree, chain: Chain, leaf: Name, notes: list[Note]) -> list[Nam
             return _with_preserved(path[::-1], boundary, tree, chain)
         else:
             notes.append(Note("mended", "a compaction without its summary was passed over"))
-            node = _above_boundary(boundary, tree, chain)
+            node = _above_boundary(boundary, tree, chain) or tree.parents[node]
     return path[::-1]
 
 

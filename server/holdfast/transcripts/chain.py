@@ -82,7 +82,8 @@ def _parents(
     parents: dict[str, str | None] = {}
     previous: Record | None = None
     for record in records:
-        known = record.parent in by_key and record.parent != record.key
+        own = record.found.value.get("uuid")
+        known = record.parent in by_key and record.parent != own
         if known or record.rooted or previous is None:
             parents[record.key] = record.parent if known else None
         else:

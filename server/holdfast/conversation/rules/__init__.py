@@ -29,9 +29,12 @@ from holdfast.conversation.rules import (
     thinking,
     unicode,
 )
-from holdfast.conversation.rules.flaws import CACHE_SIZE, Inspect
+from holdfast.conversation.rules.flaws import Inspect
 
 Rule: TypeAlias = Callable[[History, Profile], Iterable[Finding]]
+
+CLEAN_MESSAGES_MAX: Final = 8192
+"""Messages that are known to be in order by themselves: a few long sessions' worth."""
 
 BLOCK_RULES: Final[Mapping[Rule, Inspect]] = {
     unicode.lone_surrogates: unicode.surrogate_flaws,
@@ -77,7 +80,7 @@ def validate(
     return tuple(_without_open(found, open_ids)) if open_ids else found
 
 
-@lru_cache(maxsize=CACHE_SIZE)
+@lru_cache(maxsize=CLEAN_MESSAGES_MAX)
 def is_clean(message: Message, profile: Profile) -> bool:
     """Say whether every block of a message is in order by itself; remembered for long histories."""
     return not any(

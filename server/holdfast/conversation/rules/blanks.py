@@ -7,13 +7,12 @@ themselves (A12), so this holds for what they said too.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from functools import lru_cache
 from typing import Any
 
 from holdfast.conversation.findings import Finding
 from holdfast.conversation.history import ASSISTANT, USER, Block, History, Role
 from holdfast.conversation.profile import Profile
-from holdfast.conversation.rules.flaws import CACHE_SIZE, Flaw, findings
+from holdfast.conversation.rules.flaws import Flaw, findings
 
 
 def empty_messages(history: History, _profile: Profile) -> Iterable[Finding]:
@@ -37,7 +36,6 @@ def blank_texts(history: History, profile: Profile) -> Iterable[Finding]:
     return findings(history, profile, blank_flaws)
 
 
-@lru_cache(maxsize=CACHE_SIZE)
 def blank_flaws(block: Block, _role: Role, _profile: Profile) -> tuple[Flaw, ...]:
     """Return whether a block is, or holds, empty or blank text."""
     return tuple(_blank_flaws(block.data))

@@ -1,8 +1,7 @@
 """Flaws: what one block breaks by itself, wherever it stands.
 
-Law: a flaw depends on the block, its role and the profile only, so it is found once and
-remembered; a position turns it into a finding. A history that grows by a message costs only that
-message.
+Law: a flaw depends on the block, its role and the profile only, never on its neighbours, so a
+message that is in order by itself stays so. A position turns a flaw into a finding.
 """
 
 from __future__ import annotations
@@ -17,9 +16,6 @@ from holdfast.conversation.history import Block, History, Role
 from holdfast.conversation.profile import Profile
 
 Scope: TypeAlias = Literal["block", "message", "history"]
-
-CACHE_SIZE = 32_768
-"""Blocks whose flaws are remembered: a few long sessions' worth."""
 
 
 @attrs.frozen

@@ -6,13 +6,12 @@ Law: calls and thinking are the assistant's, results and media are the user's, t
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from functools import lru_cache
 from typing import Any
 
 from holdfast.conversation.findings import Finding
 from holdfast.conversation.history import ASSISTANT, SYSTEM, USER, Block, History, Role
 from holdfast.conversation.profile import Profile
-from holdfast.conversation.rules.flaws import CACHE_SIZE, Flaw, findings
+from holdfast.conversation.rules.flaws import Flaw, findings
 
 
 def block_roles(history: History, profile: Profile) -> Iterable[Finding]:
@@ -20,7 +19,6 @@ def block_roles(history: History, profile: Profile) -> Iterable[Finding]:
     return findings(history, profile, role_flaws)
 
 
-@lru_cache(maxsize=CACHE_SIZE)
 def role_flaws(block: Block, role: Role, profile: Profile) -> tuple[Flaw, ...]:
     """Return what is wrong with a block in a message of `role`. Unknown types are R31, not here."""
     kind = block.type

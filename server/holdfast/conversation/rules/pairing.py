@@ -8,14 +8,13 @@ R41).
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from functools import lru_cache
 from typing import Any
 
 from holdfast.conversation.findings import Finding
 from holdfast.conversation.history import ASSISTANT, USER, Block, History, Role
 from holdfast.conversation.profile import Profile, is_server_use
 from holdfast.conversation.rules.blanks import is_blank
-from holdfast.conversation.rules.flaws import CACHE_SIZE, Flaw, findings
+from holdfast.conversation.rules.flaws import Flaw, findings
 from holdfast.conversation.turns import Place, Turn, calls, leading_results, merged, places
 
 
@@ -100,7 +99,6 @@ def error_results(history: History, profile: Profile) -> Iterable[Finding]:
     return findings(history, profile, error_flaws)
 
 
-@lru_cache(maxsize=CACHE_SIZE)
 def error_flaws(block: Block, _role: Role, _profile: Profile) -> tuple[Flaw, ...]:
     """Return whether an error result is empty or holds more than text."""
     data = block.data

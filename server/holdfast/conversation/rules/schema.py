@@ -8,7 +8,6 @@ they are left alone, because it may add some and expects them back.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from functools import lru_cache
 from typing import Any, Final
 
 from holdfast.conversation.findings import Finding
@@ -26,7 +25,7 @@ from holdfast.conversation.profile import (
     is_server_result,
     is_server_use,
 )
-from holdfast.conversation.rules.flaws import CACHE_SIZE, Flaw, findings, quoted
+from holdfast.conversation.rules.flaws import Flaw, findings, quoted
 
 _EXPECTED: Final[Mapping[type, str]] = {str: "string", list: "list", dict: "dictionary"}
 
@@ -43,7 +42,6 @@ def block_shapes(history: History, profile: Profile) -> Iterable[Finding]:
     return findings(history, profile, shape_flaws)
 
 
-@lru_cache(maxsize=CACHE_SIZE)
 def shape_flaws(block: Block, _role: Role, profile: Profile) -> tuple[Flaw, ...]:
     """Return what is wrong with the shape of one block."""
     return tuple(_shape_flaws(block.data, profile.known_blocks, profile, ""))

@@ -8,12 +8,11 @@ API knows.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from functools import lru_cache
 
 from holdfast.conversation.findings import Finding
 from holdfast.conversation.history import Block, History, Role
 from holdfast.conversation.profile import Profile
-from holdfast.conversation.rules.flaws import CACHE_SIZE, Flaw, findings
+from holdfast.conversation.rules.flaws import Flaw, findings
 
 
 def signatures(history: History, profile: Profile) -> Iterable[Finding]:
@@ -21,7 +20,6 @@ def signatures(history: History, profile: Profile) -> Iterable[Finding]:
     return findings(history, profile, signature_flaws)
 
 
-@lru_cache(maxsize=CACHE_SIZE)
 def signature_flaws(block: Block, _role: Role, _profile: Profile) -> tuple[Flaw, ...]:
     """Return whether a thinking block carries an empty signature."""
     if block.type == "thinking" and block.get("signature") == "":

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
+from holdfast.conversation.casting import as_text
 from holdfast.conversation.history import ASSISTANT, USER, Block, Message, text
+from holdfast.conversation.profile import is_server_use
 from holdfast.session import events as ev
 from holdfast.session import wording
 from holdfast.session.fold import history
@@ -88,11 +90,16 @@ def kept_blocks(response: OpenResponse) -> tuple[Block, ...]:
 
     Blank text that the model itself wrote is refused on replay (R33), so it never enters: filtered
     here, before the first replay, the bytes on the wire never change (specification §3.5.6).
+    A call of a server tool without its result has no one to carry it out and is kept as text (R51).
     A response of thinking alone is no message (R39).
     """
+    received = [block for _, block in sorted(response.blocks.items())]
+    answered = {block.text_of("tool_use_id") for block in received}
     blocks = tuple(
-        block
-        for _, block in sorted(response.blocks.items())
+        text(as_text(block))
+        if is_server_use(block.type) and block.text_of("id") not in answered
+        else block
+        for block in received
         if block.type != "text" or block.text_of("text").strip()
     )
     thinking = {"thinking", "redacted_thinking"}

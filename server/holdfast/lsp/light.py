@@ -1,0 +1,30 @@
+"""Loads LSP's types at little more than half their price (S1).
+
+Law: nothing in this package compares or prints protocol values, so they need neither `__eq__` nor
+`__repr__`. Half of a pygls server's start is attrs compiling these methods for 554 classes. Only
+public means are used: the decorator is called with other arguments while the one module loads.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from functools import partial
+from typing import Any, Final
+
+import attrs
+
+PROTOCOL_TYPES: Final = "lsprotocol.types"
+
+
+def import_protocol_types() -> None:
+    """Load the types, unless someone has done so already. To be called before pygls is loaded."""
+    if PROTOCOL_TYPES in sys.modules:
+        return
+    module: Any = attrs
+    define = module.define
+    module.define = partial(define, eq=False, repr=False)
+    try:
+        importlib.import_module(PROTOCOL_TYPES)
+    finally:
+        module.define = define

@@ -1,0 +1,184 @@
+"""A session from birth to recovery in an editor that knows nothing of Holdfast (P10).
+
+Law: the client is pytest-lsp with the capabilities of a released editor; it checks what the server
+sends against the specification. Every message must be expected, and every request be answered.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import pytest
+from lsprotocol import types
+from pytest_lsp import LanguageClient, client_capabilities
+from pytest_lsp.client import DEFAULT_CLIENT_FEATURES
+
+from holdfast.simulator import Match, Respond, Simulator, Step, TextItem, ToolUseItem
+from lsp.raw_editor import WAIT_S, server_command, server_environ
+
+VSCODE = "visual_studio_code@v1.65.2"
+
+
+class BareEditor(LanguageClient):
+    """An editor with nothing but the specification."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.questions: list[types.ShowMessageRequestParams] = []
+        self.registrations: list[str] = []
+        self.choose: Callable[[list[str]], str | None] = lambda _: None
+        for method, function in DEFAULT_CLIENT_FEATURES.items():
+            self.feature(method)(function)
+        self.feature(types.WINDOW_SHOW_MESSAGE_REQUEST)(show_message_request)
+        self.feature(types.CLIENT_REGISTER_CAPABILITY)(register_capability)
+
+    async def start(self, data_dir: Path, base_url: str, like: str, workspace: Path) -> None:
+        await self.start_io(*server_command(data_dir), env=server_environ(base_url))
+        capabilities = client_capabilities(like)
+        assert capabilities.window is not None
+        capabilities.window.work_done_progress = True
+        folder = types.WorkspaceFolder(workspace.as_uri(), "workspace")
+        await self.initialize_session(
+            types.InitializeParams(capabilities, workspace_folders=[folder])
+        )
+
+    async def command(self, name: str, **arguments: Any) -> Any:
+        params = types.ExecuteCommandParams(name, [arguments])
+        return await asyncio.wait_for(self.workspace_execute_command_async(params), WAIT_S)
+
+    async def until(self, condition: Callable[[], object]) -> None:
+        """Wait for what a client learns from the server's messages."""
+        async with asyncio.timeout(WAIT_S):
+            while not condition():
+                await asyncio.sleep(0.02)
+
+    async def until_phase(self, session_id: str, phase: str) -> dict[str, Any]:
+        """Ask for the state until it is this one, as a client without notifications does."""
+        async with asyncio.timeout(WAIT_S):
+            while True:
+                state = await self.command("holdfast.session.state", sessionId=session_id)
+                if state["phase"] == phase:
+                    return dict(state)
+                await asyncio.sleep(0.02)
+
+    async def last_answer(self, session_id: str) -> str:
+        found = await self.command("holdfast.session.messages", sessionId=session_id)
+        return str(found["messages"][-1]["text"])
+
+    def progress_kinds(self) -> dict[Any, list[str]]:
+        return {token: [v.kind for v in values] for token, values in self.progress_reports.items()}
+
+
+async def show_message_request(
+    client: BareEditor, params: types.ShowMessageRequestParams
+) -> types.MessageActionItem | None:
+    client.questions.append(params)
+    title = client.choose([action.title for action in params.actions or []])
+    return None if title is None else types.MessageActionItem(title=title)
+
+
+def register_capability(client: BareEditor, params: types.RegistrationParams) -> None:
+    client.registrations += [registration.method for registration in params.registrations]
+
+
+@pytest.fixture
+async def simulator() -> AsyncIterator[Simulator]:
+    async with Simulator() as simulator:
+        yield simulator
+
+
+@pytest.fixture
+async def client() -> AsyncIterator[BareEditor]:
+    client = BareEditor()
+    yield client
+    if client._server is not None and client._server.returncode is None:
+        await client.shutdown_session()
+    await client.stop()
+    assert client.messages == [], "no message came that the test does not know of"
+    for kinds in client.progress_kinds().values():
+        assert kinds[0] == "begin"
+        assert kinds[-1] == "end"
+        assert set(kinds[1:-1]) <= {"report"}
+
+
+def calls_a_command() -> list[Step]:
+    call = ToolUseItem(name="run", input={"command": "echo from-the-tool"})
+    return [
+        Step(match=Match(last_user_contains="run it"), respond=Respond(content=(call,))),
+        Step(
+            match=Match(last_result_contains="from-the-tool"),
+            respond=Respond(content=(TextItem(text="It said from-the-tool."),)),
+        ),
+    ]
+
+
+async def test_a_whole_session_works_without_any_custom_capability(
+    client: BareEditor, simulator: Simulator, tmp_path: Path
+) -> None:
+    """P10: create, prompt, permission, stop, compact, resume."""
+    simulator.script(calls_a_command())
+    client.choose = lambda titles: titles[0]
+    (tmp_path / "work").mkdir()
+    await client.start(tmp_path / "data", simulator.base_url, VSCODE, tmp_path / "work")
+    created = await client.command(
+        "holdfast.session.create", workspaceUri=(tmp_path / "work").as_uri()
+    )
+    session: str = created["sessionId"]
+
+    accepted = await client.command("holdfast.turn.send", sessionId=session, text="run it")
+    assert accepted["queued"] is False
+    await client.until(lambda: client.questions)
+    assert "echo from-the-tool" in client.questions[0].message
+    await client.until_phase(session, "idle")
+    assert await client.last_answer(session) == "It said from-the-tool."
+    assert len(client.questions) == 1
+
+    slow = Respond(content=(TextItem(text="word " * 2_000),), per_delta_ms=20)
+    simulator.script([Step(respond=slow)])
+    await client.command("holdfast.turn.send", sessionId=session, text="write a novel")
+    await client.until_phase(session, "streaming")
+    assert (await client.command("holdfast.turn.stop", sessionId=session))["phase"] == "idle"
+
+    simulator.script([])
+    await client.command("holdfast.turn.send", sessionId=session, text="go on")
+    await client.until_phase(session, "idle")
+    compaction = await client.command("holdfast.session.compact", sessionId=session)
+    assert compaction["compactionId"]
+    await client.until(lambda: "end" in [*chain(*client.progress_kinds().values())])
+    resumed = await client.command("holdfast.turn.resume", sessionId=session)
+    assert resumed["phase"] == "idle"
+    await client.command("holdfast.turn.send", sessionId=session, text="still there?")
+    await client.until_phase(session, "idle")
+    assert "still there?" in await client.last_answer(session)
+    assert simulator.refusals == []
+    assert client.registrations == [types.WORKSPACE_DID_CHANGE_CONFIGURATION]
+
+
+async def test_a_killed_server_goes_on_in_the_next_window(
+    client: BareEditor, simulator: Simulator, tmp_path: Path
+) -> None:
+    """P1, P9: the turn is answered by the next server, which the question follows into."""
+    simulator.script(calls_a_command())
+    (tmp_path / "work").mkdir()
+    place = (tmp_path / "data", simulator.base_url)
+    uri = (tmp_path / "work").as_uri()
+    doomed = BareEditor()
+    await doomed.start(*place, "emacs@v29.1", tmp_path / "work")
+    created = await doomed.command("holdfast.session.create", workspaceUri=uri)
+    session: str = created["sessionId"]
+    await doomed.command("holdfast.turn.send", sessionId=session, text="run it")
+    await doomed.until(lambda: doomed.questions)
+    assert doomed._server is not None
+    doomed._server.kill()
+    await doomed.stop()
+
+    client.choose = lambda titles: titles[0]
+    await client.start(*place, "neovim@v0.10.0", tmp_path / "work")
+    await client.until(lambda: client.questions)
+    await client.until_phase(session, "idle")
+    assert await client.last_answer(session) == "It said from-the-tool."
+    assert simulator.refusals == []
