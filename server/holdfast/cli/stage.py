@@ -16,6 +16,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 from rich.text import Text
 
 WAIT_LIMIT_S: Final = 30.0
+BAR_CELLS: Final = 24
 
 _FAILURE_WORDS: Final = {"timeout": "gateway time-out", "stalled": "silence", "cut": "cut off"}
 
@@ -25,6 +26,7 @@ class Stage:
 
     def __init__(self, console: Console) -> None:
         self.console = console
+        self._live = console.is_terminal and not console.record
         self.events: list[dict[str, Any]] = []
         self.statuses: list[dict[str, Any]] = []
         self.requests: list[tuple[str, Any]] = []
@@ -161,38 +163,38 @@ class Stage:
             case "begin":
                 self._bars[token] = value["title"]
                 self._newline()
-                if self.console.is_terminal and self._progress is None:
+                if self._live and self._progress is None:
                     self._progress = _bar(self.console)
                     self._progress.start()
                     self._bar = self._progress.add_task(value["title"], total=100, words="")
-                self._plain(f"  [{value['title']}] begun")
             case "report":
                 if self._progress is not None and self._bar is not None:
                     done = value.get("percentage")
                     self._progress.update(self._bar, completed=done, words=words)
-                self._plain_step(token, words)
+                self._plain_step(token, words, int(value.get("percentage") or 0))
             case _:
                 if self._progress is not None:
                     self._progress.stop()
                     self._progress = self._bar = None
-                self._plain(f"  [{self._bars.pop(token, 'progress')}] ended: {words}")
+                self._bars.pop(token, None)
 
-    def _plain_step(self, token: str, words: str) -> None:
-        """Without a terminal, show a step once and not each of its seconds."""
-        step = words.partition(" · ")[0]
-        if self._steps.get(token) != step:
+    def _plain_step(self, token: str, words: str, percentage: int) -> None:
+        """Without a live terminal, show a step once and not each of its seconds."""
+        step, _, _ = words.partition(" · ")
+        if percentage and self._steps.get(token) != step:
             self._steps[token] = step
-            self._plain(f"  [{step}]")
+            done = percentage * BAR_CELLS // 100
+            self._plain(f"  {'━' * done}{'╌' * (BAR_CELLS - done)} {percentage:3} %  {step}")
 
     def _plain(self, words: str) -> None:
-        if not self.console.is_terminal:
+        if not self._live:
             self._note(words, "dim")
 
     # -- lines -----------------------------------------------------------------------------------
 
     def _stream(self, words: str) -> None:
-        if self._progress is not None:
-            self._held_back += words  # Above the bar there are whole lines only.
+        if self._progress is not None or not self._live:
+            self._held_back += words  # Above a bar, and in a log, there are whole lines only.
             return
         self.console.print(Text(words), end="")
         self._at_line_start = words.endswith("\n")
