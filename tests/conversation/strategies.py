@@ -21,6 +21,10 @@ from holdfast.conversation.history import (
     user,
 )
 
+PIXEL = (
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGA"
+    "WjR9awAAAABJRU5ErkJggg=="
+)
 words = st.sampled_from(["list the files", "done", "ärger ✓ 😀", "x", "  padded  ", "line\nline"])
 blanks = st.sampled_from(["", " ", "\n\n", "\t"])
 broken_words = st.sampled_from(["cut \ud83d", "\udc00", "a\ud800b"])
@@ -75,7 +79,7 @@ _FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "signature": st.sampled_from(["sig", ""]),
     "data": any_words,
     "source": st.one_of(
-        json_values, st.just({"type": "base64", "media_type": "image/png", "data": "x"})
+        json_values, st.just({"type": "base64", "media_type": "image/png", "data": PIXEL})
     ),
     "citations": st.sampled_from([[], [{"type": "char_location"}], None]),
     "caller": st.sampled_from([{"type": "direct"}, {"type": "code", "tool_id": "srvtoolu_1"}]),

@@ -59,4 +59,9 @@ def test_validator_and_simulator_accept_the_same_histories(history: History) -> 
     assume(readable(history))
     refused = refusal(history)
     assume(refused is None or refused.rule != "R8")
-    assert (refused is None) == (validate(history) == ()), refused
+    found = {finding.rule for finding in validate(history)}
+    if refused is None:
+        # The simulator lets a server result stand before its call in the same turn (A04).
+        assert found <= {"R51"}
+    else:
+        assert found, refused

@@ -10,8 +10,8 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from e2e.server import Server, running
 
+from e2e.server import Server, running
 from holdfast.simulator import FAULTS, Script, Simulator
 
 HELD = {"hold_ms": 2_500, "interval_ms": 20}

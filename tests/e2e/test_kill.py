@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from e2e.server import Server, start
 
+from e2e.server import Server, start
 from holdfast.simulator import Script, Simulator
 
 POINTS = 30
@@ -68,8 +68,10 @@ async def crash(server: Server, session_id: str, seed: int) -> str:
     shown = len(server.events[session_id])
     point = shown + rng.randint(0, 40)
     await server.until(
-        lambda: len(server.events[session_id]) >= point
-        or any(e["turnId"] == sent["turnId"] for e in server.of(session_id, "turnEnded")),
+        lambda: (
+            len(server.events[session_id]) >= point
+            or any(e["turnId"] == sent["turnId"] for e in server.of(session_id, "turnEnded"))
+        ),
         f"event {point}",
     )
     assert server.client is not None

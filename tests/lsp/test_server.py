@@ -11,8 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from lsp.raw_editor import frame
-from lsp.scripted import SESSION, ScriptedSupervisor
 
 from holdfast.agent.api import OpenQuestion
 from holdfast.journal.store import StoreTooNew
@@ -21,6 +19,8 @@ from holdfast.lsp.framing import FrameParser
 from holdfast.lsp.server import Compose, HoldfastServer
 from holdfast.settings import Settings
 from holdfast.tools.port import Editor
+from lsp.raw_editor import frame
+from lsp.scripted import SESSION, ScriptedSupervisor
 
 CONFIGURATION = {"workspace": {"configuration": True}}
 

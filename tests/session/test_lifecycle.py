@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from session.harness import World
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -13,6 +12,7 @@ from holdfast.session import view
 from holdfast.session.failures import POLICIES, Failure, FailureKind
 from holdfast.session.phases import ALLOWED, RESTART
 from holdfast.session.state import Phase
+from session.harness import World
 
 
 @given(seed=st.integers(0, 2**32), steps=st.integers(1, 120))

@@ -39,6 +39,12 @@ SUMMARY_SYSTEM: Final = (
     "exact. Do not address anyone, do not call tools, do not invent."
 )
 
+FLOOR: Final = (
+    "No summary of the earlier part of this conversation could be made. It is kept in full in the "
+    "session's journal; ask the person for what you need from it."
+)
+"""The last rung: what stands for the past when even the digest cannot be made."""
+
 
 @attrs.frozen
 class Task:

@@ -18,16 +18,26 @@ from holdfast.agent.feed import Feed
 from holdfast.agent.limits import env_of, model_request
 from holdfast.agent.reading import status_of
 from holdfast.agent.services import Services
+from holdfast.conversation.history import text
 from holdfast.journal import codec
-from holdfast.journal.store import Durability, Lease, LeaseLost, StoreUnavailable, SummaryChange
+from holdfast.journal.store import (
+    Durability,
+    Lease,
+    LeaseLost,
+    StoreError,
+    StoreUnavailable,
+    SummaryChange,
+)
 from holdfast.model.capabilities import from_table
 from holdfast.session import inputs as inp
 from holdfast.session.events import (
     ModelSelected,
+    Rung,
     SessionArchived,
     SessionCreated,
     SessionRenamed,
 )
+from holdfast.session.failures import Failure, FailureKind
 from holdfast.session.fold import fold
 from holdfast.session.lifecycle import advance
 from holdfast.session.state import Phase, SessionState
@@ -72,9 +82,12 @@ class Driver:
         self._progress: CompactionProgress | None = None
         self._store_trouble: str | None = None
         self._phase_written = ""
+        self._quiet = asyncio.Event()
+        self._quiet.set()
         self._closed = False
         self.feed = Feed(session_id, services.store, state.seq, self.status())
         self._owner = asyncio.create_task(self._run(), name=f"session {session_id}")
+        self._owner.add_done_callback(self._owner_ended)
         self._ticker = asyncio.create_task(self._tick(), name=f"status {session_id}")
         self._learning: asyncio.Task[None] | None = None
         self.learn_capabilities()
@@ -99,6 +112,11 @@ class Driver:
     def post(self, given: inp.Input) -> None:
         """Hand over an input without waiting."""
         self._mailbox.put_nowait(_Letter(given, None, None))
+
+    async def quiet(self) -> None:
+        """Return when all that the state says is in the journal, or the store is in trouble."""
+        while not self._quiet.is_set():  # Cleared again before we woke: the next step has begun.
+            await self._quiet.wait()
 
     def status(self) -> Status:
         """Return what the session is doing now."""
@@ -144,6 +162,7 @@ class Driver:
                 await self._take(letter)
             except LeaseLost as lost:
                 letter.fail(lost)
+                _log.warning("session %s: another server took over", self.session_id)
                 self._lose()
                 return
             except StoreUnavailable as error:
@@ -156,11 +175,18 @@ class Driver:
 
     async def _take(self, letter: _Letter) -> None:
         env = env_of(self.session_id, self._services, self.capabilities)
-        step = advance(self.state, letter.given, env)
-        await self._persist(step.records, letter.given)
+        self._quiet.clear()
+        try:
+            step = advance(self.state, letter.given, env)
+            await self._persist(step.records, letter.given)
+        finally:
+            self._quiet.set()
         letter.succeed()
         for effect in step.effects:
-            self._carry_out(effect)
+            try:
+                self._carry_out(effect)
+            except Exception as error:  # noqa: BLE001 (an effect that cannot begin has failed)
+                self._effect_failed(effect, error)
         if self.state.compaction is None:
             self._progress = None
         self.feed.publish_status(self.status())
@@ -179,6 +205,7 @@ class Driver:
             except StoreUnavailable as error:
                 if isinstance(given, _PEOPLES):
                     raise
+                self._quiet.set()
                 # What the world told us cannot be asked for again: keep it and try until it is in.
                 _log.warning("session %s: the store refuses: %s", self.session_id, error)
                 self._store_trouble = str(error)
@@ -214,7 +241,19 @@ class Driver:
 
     async def _reload(self) -> None:
         """Fold the journal anew: what could not be written did not happen."""
-        records = await self._services.store.read(self.session_id)
+        delay_s = STORE_RETRY_FIRST_S
+        while True:
+            try:
+                records = await self._services.store.read(self.session_id)
+            except StoreError as error:
+                self._store_trouble = str(error)
+                self._refuse_waiting(error, _PEOPLES)
+                self.feed.publish_status(self.status())
+                await self._services.world.sleep(delay_s)
+                delay_s = min(delay_s * 2, STORE_RETRY_MAX_S)
+            else:
+                break
+        self._store_trouble = None
         decoded = [codec.decode(record) for record in records]
         self.state = fold((r.seq, r.at_ms, r.event) for r in decoded)
         self.feed.publish_status(self.status())
@@ -291,10 +330,30 @@ class Driver:
         running = self.state.compaction
         if running is None:
             return
-        task = compactor.Task.of(self.state, running.started, self._services, self.capabilities)
-        await compactor.prepare(
-            task, self._services, self.post, self._show_progress, digest_only=effect.digest_only
-        )
+        try:
+            task = compactor.Task.of(self.state, running.started, self._services, self.capabilities)
+            await compactor.prepare(
+                task, self._services, self.post, self._show_progress, digest_only=effect.digest_only
+            )
+        except Exception as error:  # noqa: BLE001 (a compaction always ends, P5)
+            self._effect_failed(effect, error)
+
+    def _effect_failed(self, effect: inp.Effect, error: Exception) -> None:
+        """Say what became of an effect that a fault of our own ended; no wait is left open."""
+        _log.error("session %s: %s failed", self.session_id, type(effect), exc_info=error)
+        words = f"Holdfast failed: {error!r}"
+        match effect:
+            case inp.CallModel():
+                self.post(inp.Failed(Failure(kind=FailureKind.INTERNAL, message=words)))
+            case inp.Judge():
+                verdict = inp.Verdict("deny", "fault", detail=f"[Not run. {words}]")
+                self.post(inp.Judged(effect.tool_use_id, verdict))
+            case inp.RunTool():
+                self.post(inp.Ran(effect.tool_use_id, (text(words),), is_error=True))
+            case inp.PrepareCompaction(compaction_id=compaction_id):
+                self.post(inp.CompactionReady(compaction_id, Rung.FLOOR, compactor.FLOOR))
+            case _:
+                pass
 
     def _show_progress(self, progress: CompactionProgress) -> None:
         self._progress = progress
@@ -331,8 +390,12 @@ class Driver:
             self._end(task)
         return set(self._ending)
 
+    def _owner_ended(self, owner: asyncio.Task[None]) -> None:
+        if not owner.cancelled() and (error := owner.exception()) is not None:
+            _log.critical("session %s: its owner died", self.session_id, exc_info=error)
+            self._lose()
+
     def _lose(self) -> None:
-        _log.warning("session %s: another server took over", self.session_id)
         self._closed = True
         self._abort_all()
         self._ticker.cancel()

@@ -88,9 +88,11 @@ class Registry:
     async def reach(self, session_id: str) -> Driver | str:
         """Return the driver, or the words that name the server which owns the session."""
         try:
-            return await self.owned(session_id)
+            driver = await self.owned(session_id)
         except SessionOwnedElsewhere as owned:
             return f"process {owned.pid} on {owned.host}"
+        await driver.quiet()  # What is read here is shown, so it must be durable (P1).
+        return driver
 
     async def state_of(self, session_id: str) -> SessionState:
         """Return the session's state, also of one that another server owns."""

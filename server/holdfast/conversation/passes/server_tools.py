@@ -19,7 +19,7 @@ from holdfast.conversation.passes.steps import (
     with_fields,
     without_fields,
 )
-from holdfast.conversation.profile import SERVER_TOOL_ID, TOOL_ID
+from holdfast.conversation.profile import SERVER_TOOL_ID, TOOL_ID, is_server_result
 from holdfast.conversation.rules.pairing import all_calls, caller_is_wrong
 from holdfast.conversation.rules.server_tools import ServerPairs, server_pairs
 from holdfast.conversation.turns import Place
@@ -61,7 +61,7 @@ def _rename(history: History, pairs: ServerPairs, log: Log) -> History:
         new_id = new_ids.get((index, position))
         if new_id is None:
             return None
-        if "tool_use_id" in block.data:
+        if is_server_result(block.type):
             return (with_fields(block, tool_use_id=new_id),)
         log.note("R45", message, f"renamed a server call to {new_id!r}", "the call and its result")
         return (with_fields(block, id=new_id),)

@@ -49,7 +49,10 @@ def server_pairs(history: History) -> ServerPairs:
                 unasked.append(place)
     if history and history[-1].role == ASSISTANT and not pending_server_call(history[-1]):
         interrupted.update(pending)  # the user has to speak next, which ends the turn
-    unanswered.extend(place for tool_id, place in pending.items() if tool_id in interrupted)
+    last_turn = _last_assistant_turn(history)
+    for tool_id, place in pending.items():
+        if tool_id in interrupted or place.message < last_turn:
+            unanswered.append(place)
     return ServerPairs(tuple(unanswered), tuple(unasked), tuple(answers))
 
 
@@ -71,6 +74,16 @@ def server_tool_pairs(history: History, _profile: Profile) -> Iterable[Finding]:
             "`server_tool_use` block before it."
         )
         yield Finding("R51", place.message, place.block, detail, (tool_id,))
+
+
+def _last_assistant_turn(history: History) -> int:
+    """Return where the last run of assistant messages begins: only there may a call be open."""
+    index = len(history) - 1
+    while index >= 0 and history[index].role != ASSISTANT:
+        index -= 1
+    while index > 0 and history[index - 1].role == ASSISTANT:
+        index -= 1
+    return max(index, 0)
 
 
 def _server_places(message: Message, number: int) -> Iterator[Place]:

@@ -13,6 +13,7 @@ class Rung(StrEnum):
 
     SUMMARY = "summary"
     DIGEST = "digest"
+    FLOOR = "floor"
 
 
 class CompactionEnd(StrEnum):
