@@ -42,82 +42,94 @@ LONG_REST: Final = "otters sleep, fish hide, and storms pass over without a soun
 
 def script() -> Script:
     """Return the simulated model's part."""
-    return Script.parse(
-        [
-            _step(
-                "compaction 504",
-                {"system_contains": "hand-over note"},
-                times=10,
-                fault={"name": "gateway-timeout"},
+    return Script.parse([*_work(), *_failures(), *_crash()])
+
+
+def _work() -> list[dict[str, Any]]:
+    return [
+        _step(
+            "reads the notes",
+            {"last_user_contains": FIRST.prompt},
+            say="I will look at the notes.",
+            call=("read", {"path": "notes.txt"}),
+        ),
+        _step(
+            "explains the notes",
+            {"last_result_contains": "half a metre"},
+            say="The notes say how kelp grows and how its holdfast grips the rock.",
+        ),
+        _step(
+            "edits the ledger",
+            {"last_user_contains": EDIT.prompt},
+            say="One line more, then.",
+            call=(
+                "edit",
+                {
+                    "path": "ledger.txt",
+                    "old_text": "kelp 3\n",
+                    "new_text": "kelp 3\nurchin 2\n",
+                },
             ),
-            _step(
-                "reads the notes",
-                {"last_user_contains": FIRST.prompt},
-                say="I will look at the notes.",
-                call=("read", {"path": "notes.txt"}),
-            ),
-            _step(
-                "explains the notes",
-                {"last_result_contains": "half a metre"},
-                say="The notes say how kelp grows and how its holdfast grips the rock.",
-            ),
-            _step(
-                "edits the ledger",
-                {"last_user_contains": EDIT.prompt},
-                say="One line more, then.",
-                call=(
-                    "edit",
-                    {
-                        "path": "ledger.txt",
-                        "old_text": "kelp 3\n",
-                        "new_text": "kelp 3\nurchin 2\n",
-                    },
-                ),
-            ),
-            _step("has edited", {"last_result_contains": "ledger.txt"}, say="Two urchins it is."),
-            _step(
-                "answers meanwhile",
-                {"last_user_contains": MEANWHILE.prompt},
-                say="Up to half a metre a day, says notes.txt.",
-            ),
-            _step(
-                "gateway fails",
-                {"last_user_contains": GATEWAY.prompt},
-                times=GATEWAY_FAILURES,
-                fault={"name": "gateway-timeout"},
-            ),
-            _step(
-                "gateway is well again",
-                {"last_user_contains": GATEWAY.prompt},
-                say="It is now. Nothing was lost while it was not.",
-            ),
-            _step(
-                "stalls",
-                {"last_user_contains": LONG.prompt},
-                say=f"{LONG_ANSWER} {LONG_REST}",
-                per_delta_ms=40,
-                fault={"name": "silence", "after_events": 8},
-            ),
-            _step("goes on", {"last_user_contains": "Continue exactly"}, say=f" {LONG_REST}"),
-            _step(
-                "deploys",
-                {"last_user_contains": DEPLOY.prompt},
-                say="Deploying.",
-                call=("run", {"command": "echo deployed >> deploy.log; sleep 8"}),
-            ),
-            _step(
-                "looks first",
-                {"last_result_contains": "outcome unknown"},
-                say="I cannot know whether that took effect, so I look before I do anything.",
-                call=("read", {"path": "deploy.log"}),
-            ),
-            _step(
-                "has looked",
-                {"last_result_contains": "deployed"},
-                say="It is deployed, once. There is nothing to do again.",
-            ),
-        ]
-    )
+        ),
+        _step("has edited", {"last_result_contains": "ledger.txt"}, say="Two urchins it is."),
+    ]
+
+
+def _failures() -> list[dict[str, Any]]:
+    return [
+        _step(
+            "compaction 504",
+            {"system_contains": "hand-over note"},
+            times=10,
+            fault={"name": "gateway-timeout"},
+        ),
+        _step(
+            "answers meanwhile",
+            {"last_user_contains": MEANWHILE.prompt},
+            say="Up to half a metre a day, says notes.txt.",
+        ),
+        _step(
+            "gateway fails",
+            {"last_user_contains": GATEWAY.prompt},
+            times=GATEWAY_FAILURES,
+            fault={"name": "gateway-timeout"},
+        ),
+        _step(
+            "gateway is well again",
+            {"last_user_contains": GATEWAY.prompt},
+            say="It is now. Nothing was lost while it was not.",
+        ),
+        _step(
+            "stalls",
+            {"last_user_contains": LONG.prompt},
+            say=f"{LONG_ANSWER} {LONG_REST}",
+            per_delta_ms=40,
+            fault={"name": "silence", "after_events": 8},
+        ),
+        _step("goes on", {"last_user_contains": "Continue exactly"}, say=f" {LONG_REST}"),
+    ]
+
+
+def _crash() -> list[dict[str, Any]]:
+    return [
+        _step(
+            "deploys",
+            {"last_user_contains": DEPLOY.prompt},
+            say="Deploying.",
+            call=("run", {"command": "echo deployed >> deploy.log; sleep 8"}),
+        ),
+        _step(
+            "looks first",
+            {"last_result_contains": "outcome unknown"},
+            say="I cannot know whether that took effect, so I look before I do anything.",
+            call=("read", {"path": "deploy.log"}),
+        ),
+        _step(
+            "has looked",
+            {"last_result_contains": "deployed"},
+            say="It is deployed, once. There is nothing to do again.",
+        ),
+    ]
 
 
 def _step(

@@ -91,7 +91,8 @@ def _call(data: Mapping[str, Any]) -> dict[str, Any]:
     call = dict(data)
     if call["type"] == "tool_use" and not isinstance(call.get("id"), str):
         call["id"] = ""  # the pairing pass gives it a legal one
-    call["name"] = clean_name(call.get("name"))
+    if not is_server_use(call["type"]):
+        call["name"] = clean_name(call.get("name"))  # the names of server tools are the API's own
     if not isinstance(call.get("input"), dict):
         call["input"] = {UNPARSED: call["input"]} if "input" in call else {}
     return call
