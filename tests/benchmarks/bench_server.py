@@ -64,6 +64,7 @@ class Client:
         self._parser = FrameParser()
         self._frames: list[dict[str, Any]] = []
         self._next_id = 0
+        self.turns_ended = 0
 
     def request(self, method: str, params: Any) -> Any:
         self._next_id += 1
@@ -83,7 +84,10 @@ class Client:
             data = os.read(self.process.stdout.fileno(), 1 << 16)
             assert data, "the server ended"
             self._frames += [json.loads(body) for body in self._parser.feed(data)]
-        return self._frames.pop(0)
+        message: dict[str, Any] = self._frames.pop(0)
+        event = message.get("params", {}).get("event", {})
+        self.turns_ended += event.get("type") == "turnEnded"
+        return message
 
     def initialize(self) -> None:
         self.request("initialize", {"processId": None, "rootUri": None, "capabilities": {}})
@@ -242,22 +246,20 @@ def _stalled_rise_mb(client: Client) -> float:
             "workspace/executeCommand", {"command": name, "arguments": [arguments]}
         )
 
-    def turns_ended(count: int) -> None:
-        while count:
-            message = client.receive()
-            event = message.get("params", {}).get("event", {})
-            count -= event.get("type") == "turnEnded"
+    def until_ended(turns: int) -> None:
+        while client.turns_ended < turns:
+            client.receive()
 
     session = command("holdfast.session.create")["sessionId"]
     command("holdfast.session.open", sessionId=session)
     command("holdfast.turn.send", sessionId=session, text="warm up")
-    turns_ended(1)
+    until_ended(1)
     before = client.resident_mb()
     for _ in range(6):
         command("holdfast.turn.send", sessionId=session, text="write a novel")
     time.sleep(10)
     rise = client.resident_mb() - before
-    turns_ended(6)
+    until_ended(7)
     return rise
 
 

@@ -109,8 +109,9 @@ class Supervisor:
 
     async def select_model(self, session_id: str, model: str | None) -> None:
         """Send the session's later requests to `model`; None means the default."""
+        driver = await self._sessions.owned(session_id)
         await self._check_model(model)
-        driver = await self._note(session_id, ev.ModelSelected(model=model))
+        await driver.ask(inp.Note((ev.ModelSelected(model=model),)))
         driver.learn_capabilities()
 
     async def delete(self, session_id: str) -> None:

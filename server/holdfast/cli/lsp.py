@@ -8,17 +8,23 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import importlib
 import logging
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from holdfast.agent.supervisor import Supervisor
+    from holdfast.app import Application
+    from holdfast.settings import Settings
 
 
 def run(*, data_dir: Path | None, log_file: Path | None) -> int:
-    """Serve one editor until it is gone and return the exit status."""
+    """Serve one editor until it is gone. Ends the process; returns only in type."""
     # Imports make half a million objects that live for ever: collecting garbage while they are
     # made is lost time, and freezing them spares every later collection.
     gc.disable()
-    from holdfast.app import Application
     from holdfast.lsp.connection import run_stdio
     from holdfast.lsp.server import HoldfastServer
 
@@ -28,15 +34,36 @@ def run(*, data_dir: Path | None, log_file: Path | None) -> int:
     environ = dict(os.environ)
     if data_dir is not None:
         environ["HOLDFAST_DATA_DIR"] = str(data_dir.absolute())
+    parts = _Parts()
 
     async def serve() -> int:
-        application = Application()
-        server = HoldfastServer(
-            application.compose, environ=environ, reconfigure=application.reconfigure
-        )
+        server = HoldfastServer(parts.compose, environ=environ, reconfigure=parts.reconfigure)
         return await run_stdio(server)
 
-    return asyncio.run(serve())
+    status = asyncio.run(serve())
+    # Everything is closed. A worker thread in the middle of importing the SDK would hold up the
+    # interpreter's own way out for seconds, and the editor with it.
+    logging.shutdown()
+    os._exit(status)
+
+
+class _Parts:
+    """The parts behind the protocol, imported after `initialize` was answered (S1)."""
+
+    def __init__(self) -> None:
+        self._application: Application | None = None
+
+    async def compose(self, settings: Settings) -> Supervisor:
+        """Import and build everything; see `Application.compose`."""
+        app = await asyncio.to_thread(importlib.import_module, "holdfast.app")
+        if self._application is None:
+            self._application = app.Application()
+        return await self._application.compose(settings)
+
+    def reconfigure(self, settings: Settings) -> None:
+        """Pass changed settings on."""
+        if self._application is not None:
+            self._application.reconfigure(settings)
 
 
 def _log_to(path: Path | None) -> None:
