@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from agent.stage import room, settings_for, step, supervised
-from holdfast.agent.api import BadPrompt, UnknownQuestion
+from holdfast.agent.api import BadPrompt, UnknownModel, UnknownQuestion
 from holdfast.conversation.history import text
 from holdfast.journal.store import SessionOwnedElsewhere, SessionUnknown
 from holdfast.session import events as ev
@@ -222,6 +222,21 @@ async def test_D10_a_second_server_can_read_a_session_but_not_change_it(tmp_path
         with pytest.raises(SessionOwnedElsewhere) as refused:
             await second.send(session_id, [text("hello")], None)
         assert refused.value.action
+
+
+async def test_an_unknown_model_is_refused_when_chosen_and_pauses_the_turn_when_set(
+    tmp_path: Path,
+) -> None:
+    async with room(tmp_path, model="claude-nothing-9") as session:
+        with pytest.raises(UnknownModel):
+            await session.supervisor.select_model(session.session_id, "claude-nothing-9")
+        turn_id = await session.prompt("hello")
+        paused = await session.until(ev.TurnPaused)
+        assert (paused.reason, bool(paused.advice)) == ("modelGone", True)
+        await session.supervisor.select_model(session.session_id, "claude-opus-5-5")
+        await session.supervisor.resume(session.session_id)
+        ended = await session.until(ev.TurnEnded, lambda e: e.turn_id == turn_id)
+        assert ended.reason is ev.TurnEnd.COMPLETED
 
 
 async def test_bad_prompts_and_unknown_sessions_are_named(tmp_path: Path) -> None:

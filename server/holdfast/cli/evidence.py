@@ -212,7 +212,8 @@ def show(console: Console, found: list[Check], seconds: float) -> None:
     table.add_column("", justify="center")
     for check in found:
         mark = "[green]✔[/]" if check.held else "[bold red]✘[/]"
-        table.add_row(check.what, check.survived, mark)
+        survived = check.survived if check.held else f"[red]did not hold:[/] {check.survived}"
+        table.add_row(check.what, survived, mark)
     console.print()
     console.print(table)
     lost = sum(not check.held for check in found)
