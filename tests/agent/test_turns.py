@@ -53,6 +53,20 @@ async def test_P11_a_tool_that_changes_something_asks_and_a_refusal_is_told_to_t
         assert not (tmp_path / "workspace" / "b").exists()
 
 
+async def test_C10_the_record_of_a_change_says_what_the_file_was_before(tmp_path: Path) -> None:
+    write = ("write", {"path": "b.txt", "content": "new"})
+    async with room(
+        tmp_path,
+        step({"last_user_contains": "twice"}, calls=[write, write]),
+        step({"has_tool_results": True}, say="Done."),
+        permissions=[{"tool": "write", "pattern": "*", "answer": "allow"}],
+    ) as session:
+        await session.answered("write twice")
+        first, second = (event.before for event in session.of(ev.ToolStarted))
+        assert (first.size, first.sha256) == (None, None)
+        assert (second.size, len(second.sha256)) == (3, 64)
+
+
 async def test_allow_always_is_remembered_for_the_same_target(tmp_path: Path) -> None:
     write = ("write", {"path": "b", "content": "x"})
     async with room(

@@ -23,6 +23,10 @@ from holdfast.session.state import CallState, Phase, SessionState
 LIMITS = inp.Limits(model="m", window_tokens=3_000, retry_budget_ms=60_000)
 
 
+CALL_EFFECTS = (inp.Judge, inp.LookBefore, inp.LookAfter, inp.RunTool)
+EVIDENCE = ev.FileEvidence(path="a.txt", sha256="0" * 64, size=3)
+
+
 class World:
     """One session in a world that is ruled by a seed."""
 
@@ -54,9 +58,7 @@ class World:
             case inp.AbortModel():
                 self.pending = [e for e in self.pending if not isinstance(e, inp.CallModel)]
             case inp.KillTools():
-                self.pending = [
-                    e for e in self.pending if not isinstance(e, (inp.RunTool, inp.Judge))
-                ]
+                self.pending = [e for e in self.pending if not isinstance(e, CALL_EFFECTS)]
             case inp.AbortCompaction():
                 self.pending = [e for e in self.pending if not isinstance(e, inp.PrepareCompaction)]
             case inp.CallModel():
@@ -111,7 +113,7 @@ class World:
             case Phase.ASKING:
                 assert self.state.questions
             case Phase.RUNNING_TOOLS:
-                assert wanted & {inp.RunTool, inp.Judge}
+                assert wanted & set(CALL_EFFECTS)
                 for call in self.state.open_calls():
                     assert call.state in set(CallState) - {CallState.SETTLED}
             case Phase.PAUSED:
@@ -146,6 +148,13 @@ class World:
                 answer = self.random.choice(("allow", "allow", "ask", "deny"))
                 verdict = inp.Verdict(answer, "rule", mutates=self.random.random() < 0.5)
                 self.give(inp.Judged(effect.tool_use_id, verdict))
+            case inp.LookBefore():
+                self.pending.remove(effect)
+                before = self.random.choice((None, EVIDENCE))
+                self.give(inp.Looked(effect.tool_use_id, before))
+            case inp.LookAfter():
+                self.pending.remove(effect)
+                self.give(inp.LookedAgain(effect.tool_use_id, self.random.choice((None, EVIDENCE))))
             case inp.RunTool():
                 self.pending.remove(effect)
                 bad = self.random.random() < 0.2
@@ -248,7 +257,7 @@ class World:
         raise AssertionError(f"P3: the session does not come to rest: {self.state.phase}")
 
     def _kind(self) -> None:
-        order = (inp.CallModel, inp.Judge, inp.RunTool, inp.PrepareCompaction, inp.WakeAt)
+        order = (inp.CallModel, *CALL_EFFECTS, inp.PrepareCompaction, inp.WakeAt)
         effect = next(e for kind in order for e in self.pending if isinstance(e, kind))
         match effect:
             case inp.CallModel():

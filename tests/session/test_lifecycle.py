@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -77,6 +78,13 @@ def judge_all(world: World, *, mutates: bool) -> None:
         world.give(inp.Judged(effect.tool_use_id, inp.Verdict("allow", "rule", mutates=mutates)))
 
 
+def look(world: World, before: ev.FileEvidence | None = None) -> None:
+    """Answer every look that is asked for before a change."""
+    for effect in [e for e in world.pending if isinstance(e, inp.LookBefore)]:
+        world.pending.remove(effect)
+        world.give(inp.Looked(effect.tool_use_id, before))
+
+
 def running(world: World) -> list[str]:
     return [e.tool_use_id for e in world.pending if isinstance(e, inp.RunTool)]
 
@@ -89,6 +97,7 @@ def restart(world: World) -> None:
 def test_P6_a_call_that_had_started_before_a_crash_is_told_as_unknown_and_never_run_again() -> None:
     world = with_calls("run")
     judge_all(world, mutates=True)
+    look(world)
     assert running(world) == ["t0"]
     restart(world)
     assert running(world) == []
@@ -96,6 +105,38 @@ def test_P6_a_call_that_had_started_before_a_crash_is_told_as_unknown_and_never_
     assert result.get("is_error")
     assert "outcome unknown" in result.raw
     assert world.state.phase is Phase.REQUESTING
+
+
+def evidence(size: int | None, digest: str | None = "a") -> ev.FileEvidence:
+    return ev.FileEvidence(path="f.txt", sha256=None if size is None else digest, size=size)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "shows"),
+    [
+        (evidence(3), evidence(3), "seems not to have taken place"),
+        (evidence(3), evidence(3, "b"), "differs from before the call"),
+        (evidence(3), evidence(None), "does not exist now"),
+        (evidence(None), evidence(5), "did not exist before the call and has 5 bytes now"),
+        (evidence(None), evidence(None), "does not exist, as before the call"),
+        (evidence(3), None, "cannot be read now"),
+    ],
+)
+def test_P6_after_a_crash_the_model_is_told_what_the_file_of_a_change_shows(
+    before: ev.FileEvidence, after: ev.FileEvidence | None, shows: str
+) -> None:
+    world = with_calls("edit")
+    judge_all(world, mutates=True)
+    look(world, before)
+    started = [r.event for r in world.journal if isinstance(r.event, ev.ToolStarted)]
+    assert started[0].before == before, "the evidence is in the write-ahead record"
+    restart(world)
+    assert [type(e) for e in world.pending] == [inp.LookAfter]
+    world.give(inp.LookedAgain("t0", after))
+    told = world.state.messages[-1].blocks[0].raw
+    assert shows in told
+    assert "outcome unknown" in told
+    assert running(world) == []
 
 
 def test_a_call_that_had_not_started_before_a_crash_is_judged_anew() -> None:
@@ -119,9 +160,11 @@ def test_an_open_question_survives_a_crash_and_is_answered_once() -> None:
 def test_calls_that_change_something_run_one_after_another_in_the_order_of_the_message() -> None:
     world = with_calls("edit", "run")
     judge_all(world, mutates=True)
+    look(world)
     assert running(world) == ["t0"]
     world.pending = [e for e in world.pending if not isinstance(e, inp.RunTool)]
     world.give(inp.Ran("t0", (text("done"),)))
+    look(world)
     assert running(world) == ["t1"]
 
 

@@ -17,8 +17,9 @@ from urllib.request import url2pathname
 from holdfast.agent.services import Services
 from holdfast.conversation.history import Block, text
 from holdfast.session import inputs as inp
-from holdfast.session.events import TodoItem
+from holdfast.session.events import FileEvidence, TodoItem
 from holdfast.session.state import SessionState
+from holdfast.tools.evidence import file_evidence
 from holdfast.tools.permissions import Answer, Rule, decide
 from holdfast.tools.port import ToolContext
 
@@ -75,6 +76,19 @@ def judge(services: Services, state: SessionState, block: Block) -> inp.Verdict:
                 detail=question.detail,
                 pattern=question.pattern,
             )
+
+
+def evidence_before(services: Services, state: SessionState, block: Block) -> FileEvidence | None:
+    """Return what the file is that a call would change; None when it changes no single file."""
+    tool = services.tools.get(block.text_of("name"))
+    path = tool and tool.changes(arguments_of(block), context_of(services, state))
+    return evidence_of(path) if path else None
+
+
+def evidence_of(path: Path) -> FileEvidence:
+    """Return what a file is now; without digest and size when there is none to read. Blocking."""
+    found = file_evidence(path) or {"sha256": None, "bytes": None}
+    return FileEvidence(path=str(path), sha256=found["sha256"], size=found["bytes"])
 
 
 async def run(services: Services, context: ToolContext, tool_use_id: str, block: Block) -> inp.Ran:

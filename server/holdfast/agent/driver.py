@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Sequence
+from pathlib import Path
 from typing import Any, Final
 
 from holdfast.agent import approvals, compactor, requests
@@ -268,6 +269,10 @@ class Driver:
                 self._abort_request()
             case inp.Judge():
                 self._start_call(effect.tool_use_id, self._judge(effect))
+            case inp.LookBefore():
+                self._start_call(effect.tool_use_id, self._look_before(effect))
+            case inp.LookAfter():
+                self._start_call(effect.tool_use_id, self._look_after(effect))
             case inp.RunTool():
                 self._start_call(effect.tool_use_id, self._run_tool(effect))
             case inp.KillTools():
@@ -318,6 +323,20 @@ class Driver:
         verdict = await asyncio.to_thread(approvals.judge, self._services, self.state, effect.block)
         self.post(inp.Judged(effect.tool_use_id, verdict))
 
+    async def _look_before(self, effect: inp.LookBefore) -> None:
+        try:
+            before = await asyncio.to_thread(
+                approvals.evidence_before, self._services, self.state, effect.block
+            )
+        except Exception as error:  # noqa: BLE001 (a change without evidence is still recorded)
+            self._effect_failed(effect, error)
+        else:
+            self.post(inp.Looked(effect.tool_use_id, before))
+
+    async def _look_after(self, effect: inp.LookAfter) -> None:
+        after = await asyncio.to_thread(approvals.evidence_of, Path(effect.path))
+        self.post(inp.LookedAgain(effect.tool_use_id, after))
+
     async def _run_tool(self, effect: inp.RunTool) -> None:
         context = approvals.context_of(self._services, self.state)
         self.post(await approvals.run(self._services, context, effect.tool_use_id, effect.block))
@@ -348,6 +367,8 @@ class Driver:
             case inp.Judge():
                 verdict = inp.Verdict("deny", "fault", detail=f"[Not run. {words}]")
                 self.post(inp.Judged(effect.tool_use_id, verdict))
+            case inp.LookBefore():
+                self.post(inp.Looked(effect.tool_use_id, None))
             case inp.RunTool():
                 self.post(inp.Ran(effect.tool_use_id, (text(words),), is_error=True))
             case inp.PrepareCompaction(compaction_id=compaction_id):

@@ -11,7 +11,15 @@ from typing import Literal, TypeAlias
 import attrs
 
 from holdfast.conversation.history import Block
-from holdfast.session.events import AnyEvent, Event, Rung, TodoItem, ToolOutcome, Usage
+from holdfast.session.events import (
+    AnyEvent,
+    Event,
+    FileEvidence,
+    Rung,
+    TodoItem,
+    ToolOutcome,
+    Usage,
+)
 from holdfast.session.failures import Failure
 
 
@@ -115,6 +123,22 @@ class Judged:
 
 
 @attrs.frozen
+class Looked:
+    """What the file is that a call is about to change; None when it changes no single file."""
+
+    tool_use_id: str
+    before: FileEvidence | None
+
+
+@attrs.frozen
+class LookedAgain:
+    """What the file is now that a call, whose outcome is unknown, would have changed."""
+
+    tool_use_id: str
+    after: FileEvidence | None
+
+
+@attrs.frozen
 class Ran:
     """A tool call came back."""
 
@@ -201,6 +225,8 @@ Input: TypeAlias = (
     | Completed
     | Failed
     | Judged
+    | Looked
+    | LookedAgain
     | Ran
     | Answered
     | Stop
@@ -241,6 +267,22 @@ class Judge:
 
 
 @attrs.frozen
+class LookBefore:
+    """Take the evidence that the write-ahead record of a call will hold."""
+
+    tool_use_id: str
+    block: Block
+
+
+@attrs.frozen
+class LookAfter:
+    """After a crash, look at the file that a call would have changed."""
+
+    tool_use_id: str
+    path: str
+
+
+@attrs.frozen
 class RunTool:
     """Run a call that was authorised and is recorded as started."""
 
@@ -277,6 +319,8 @@ Effect: TypeAlias = (
     CallModel
     | AbortModel
     | Judge
+    | LookBefore
+    | LookAfter
     | RunTool
     | KillTools
     | WakeAt

@@ -168,6 +168,8 @@ _DECISIONS: Final[dict[type[Any], Callable[[Step, Any], None]]] = {
     inp.Completed: _completed,
     inp.Failed: model_calls.failed,
     inp.Judged: tool_calls.judged,
+    inp.Looked: tool_calls.looked,
+    inp.LookedAgain: tool_calls.looked_again,
     inp.Ran: tool_calls.ran,
     inp.Answered: tool_calls.answered,
     inp.CompactAsked: _compact_asked,

@@ -16,6 +16,7 @@ import attrs
 from holdfast.conversation.history import Block, Message
 from holdfast.session.events import (
     CompactionStarted,
+    FileEvidence,
     QuestionAsked,
     RepairNote,
     Rung,
@@ -68,6 +69,7 @@ class ToolCall:
     block: Block
     state: CallState = CallState.REQUESTED
     mutates: bool = True
+    before: FileEvidence | None = None
     outcome: ToolOutcome | None = None
     result: Block | None = None
 

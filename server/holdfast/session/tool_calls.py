@@ -16,7 +16,7 @@ from holdfast.conversation.history import Block, text
 from holdfast.session import events as ev
 from holdfast.session import inputs as inp
 from holdfast.session import model_calls, wording
-from holdfast.session.state import CallState, SessionState
+from holdfast.session.state import CallState, SessionState, ToolCall
 from holdfast.session.step import Step
 
 NAME_CHARS_MAX: Final = 64
@@ -124,6 +124,23 @@ def answered(step: Step, given: inp.Answered) -> None:
     _go_on(step)
 
 
+def looked(step: Step, given: inp.Looked) -> None:
+    """Start a call that changes something, with the evidence in its record."""
+    call = step.state.calls.get(given.tool_use_id)
+    if call is not None and call is _next_change(step.state):
+        _start(step, call, given.before)
+
+
+def looked_again(step: Step, given: inp.LookedAgain) -> None:
+    """Say of a call with unknown outcome what its file shows. Never a guess (P6)."""
+    call = step.state.calls.get(given.tool_use_id)
+    if call is None or call.state is not CallState.STARTED or call.before is None:
+        return
+    words = wording.unknown_with_evidence(call.before, given.after)
+    _settle(step, call.tool_use_id, ev.ToolOutcome.UNKNOWN, words)
+    _go_on(step)
+
+
 def ran(step: Step, given: inp.Ran) -> None:
     """Record a call's result. Results of calls that were settled meanwhile are dropped."""
     call = step.state.calls.get(given.tool_use_id)
@@ -147,6 +164,8 @@ def recover(step: Step) -> None:
     """After a restart: started calls have an unknown outcome, the others are judged anew (C10)."""
     for call in step.state.open_calls():
         match call.state:
+            case CallState.STARTED if call.before is not None:
+                step.want(inp.LookAfter(call.tool_use_id, call.before.path))
             case CallState.STARTED:
                 _settle(step, call.tool_use_id, ev.ToolOutcome.UNKNOWN)
             case CallState.REQUESTED:
@@ -176,18 +195,35 @@ def _settle(step: Step, tool_use_id: str, outcome: ev.ToolOutcome, words: str = 
 
 
 def _go_on(step: Step) -> None:
-    """Start what may start; send the next request when nothing is open."""
+    """Start what may start; send the next request when nothing is open.
+
+    A call that changes something is looked at first: what its file is now goes into its record.
+    """
     state = step.state
     if state.turn is None:
         return
-    changing = any(c.state is CallState.STARTED and c.mutates for c in state.calls.values())
     for call in list(state.calls.values()):
-        if call.state is not CallState.AUTHORISED or (call.mutates and changing):
-            continue
-        changing = changing or call.mutates
-        step.emit(
-            ev.ToolStarted(tool_use_id=call.tool_use_id, name=call.name, mutates=call.mutates)
-        )
-        step.want(inp.RunTool(call.tool_use_id, call.block))
+        if call.state is CallState.AUTHORISED and not call.mutates:
+            _start(step, call, None)
+    following = _next_change(state)
+    if following is not None:
+        step.want(inp.LookBefore(following.tool_use_id, following.block))
     if not state.calls:
         model_calls.request(step)
+
+
+def _next_change(state: SessionState) -> ToolCall | None:
+    """Return the next call that may change something; None while another one is running."""
+    changes = [call for call in state.calls.values() if call.mutates]
+    if any(call.state is CallState.STARTED for call in changes):
+        return None
+    return next((call for call in changes if call.state is CallState.AUTHORISED), None)
+
+
+def _start(step: Step, call: ToolCall, before: ev.FileEvidence | None) -> None:
+    step.emit(
+        ev.ToolStarted(
+            tool_use_id=call.tool_use_id, name=call.name, mutates=call.mutates, before=before
+        )
+    )
+    step.want(inp.RunTool(call.tool_use_id, call.block))

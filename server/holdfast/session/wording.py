@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from holdfast.session.events import ToolOutcome
+from holdfast.session.events import FileEvidence, ToolOutcome
 
 STOPPED: Final = "[The user stopped this turn here.]"
 
@@ -45,4 +45,26 @@ def continuation(tools: Sequence[str]) -> str:
     return (
         "[The connection was lost and your previous reply ended above. Continue exactly where it "
         f"stopped, without repeating it.{begun}]"
+    )
+
+
+def unknown_with_evidence(before: FileEvidence, after: FileEvidence | None) -> str:
+    """Tell the model what the file of an interrupted change shows (P6, C10)."""
+    if after is None:
+        shows = "cannot be read now"
+    elif (before.sha256, before.size) == (after.sha256, after.size):
+        shows = (
+            "does not exist, as before the call"
+            if after.size is None
+            else ("is the same as before the call, so the change seems not to have taken place")
+        )
+    elif after.size is None:
+        shows = "existed before the call and does not exist now"
+    elif before.size is None:
+        shows = f"did not exist before the call and has {after.size} bytes now"
+    else:
+        shows = f"differs from before the call ({before.size} bytes then, {after.size} bytes now)"
+    return (
+        f"[Started, outcome unknown: the server stopped while this call was running. The file "
+        f"{before.path} {shows}. Look at it before doing anything again.]"
     )

@@ -13,6 +13,7 @@ import glob
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, ClassVar, Final, Generic, TypeVar
 
 import msgspec
@@ -77,6 +78,13 @@ class BaseTool(ABC, Generic[ArgumentsT]):
             pattern=exactly(target),
         )
 
+    def changes(self, arguments: Mapping[str, Any], context: ToolContext) -> Path | None:
+        """Return the one file that a call would change; None when it is not exactly one."""
+        try:
+            return self.changed_by(self.parse(arguments), context)
+        except ToolFailure:
+            return None
+
     async def run(self, arguments: Mapping[str, Any], context: ToolContext) -> ToolOutput:
         """Run one call. Total: everything but cancellation becomes a `ToolOutput`."""
         try:
@@ -108,6 +116,10 @@ class BaseTool(ABC, Generic[ArgumentsT]):
     @abstractmethod
     def target_of(self, arguments: ArgumentsT, context: ToolContext | None) -> str:
         """Return what permission patterns are matched against."""
+
+    def changed_by(self, arguments: ArgumentsT, context: ToolContext) -> Path | None:  # noqa: ARG002 - for subclasses
+        """Return the one file that a call would change; tools that change one say which."""
+        return None
 
     def ask(self, arguments: ArgumentsT, context: ToolContext) -> tuple[str, str]:  # noqa: ARG002 - for subclasses
         """Return title and detail of the question; mutating tools say more."""

@@ -66,6 +66,10 @@ class EditTool(BaseTool[EditArguments]):
     required = ("path", "old_text", "new_text")
     arguments_type = EditArguments
 
+    def changed_by(self, arguments: EditArguments, context: ToolContext) -> Path | None:
+        """Return the file."""
+        return paths.resolve(arguments.path, context)
+
     def target_of(self, arguments: EditArguments, context: ToolContext | None) -> str:
         """Return the path."""
         return paths.target(arguments.path, context)

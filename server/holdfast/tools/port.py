@@ -98,6 +98,10 @@ class Tool(Protocol):
         """What to ask a person. Total, also for bad arguments."""
         ...
 
+    def changes(self, arguments: Mapping[str, Any], context: ToolContext) -> Path | None:
+        """The one file that a call would change; None when it is not exactly one. Total."""
+        ...
+
     async def run(self, arguments: Mapping[str, Any], context: ToolContext) -> ToolOutput:
         """Run one call."""
         ...

@@ -42,6 +42,10 @@ class WriteTool(BaseTool[WriteArguments]):
     required = ("path", "content")
     arguments_type = WriteArguments
 
+    def changed_by(self, arguments: WriteArguments, context: ToolContext) -> Path | None:
+        """Return the file."""
+        return paths.resolve(arguments.path, context)
+
     def target_of(self, arguments: WriteArguments, context: ToolContext | None) -> str:
         """Return the path."""
         return paths.target(arguments.path, context)

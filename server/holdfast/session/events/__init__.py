@@ -59,6 +59,7 @@ from holdfast.session.events.sessions import (
     SessionRenamed,
 )
 from holdfast.session.events.tools import (
+    FileEvidence,
     QuestionAnswered,
     QuestionAsked,
     TodoItem,
@@ -141,6 +142,7 @@ __all__ = [
     "CompactionUndone",
     "CutCause",
     "Event",
+    "FileEvidence",
     "HistoryImported",
     "HistoryRepaired",
     "HistoryRewound",

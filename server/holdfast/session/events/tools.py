@@ -46,14 +46,23 @@ class QuestionAnswered(Event, frozen=True):
     answer: Literal["allow", "allowAlways", "deny"]
 
 
+class FileEvidence(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """What a file was: SHA-256 (hex) and size in bytes, both None when there was no such file."""
+
+    path: str
+    sha256: str | None
+    size: int | None
+
+
 class ToolStarted(Event, frozen=True):
     """Write-ahead: the call is about to run (C10). Without a `ToolFinished` its outcome is
-    unknown.
+    unknown; `before` is what the file was that it would change, evidence for that case.
     """
 
     tool_use_id: str
     name: str
     mutates: bool
+    before: FileEvidence | None = None
 
 
 class ToolFinished(Event, frozen=True):

@@ -40,6 +40,7 @@ def tool_started(state: SessionState, event: ev.ToolStarted, _seq: int, _at: int
     call = state.calls.get(event.tool_use_id)
     if call is not None and call.state is CallState.AUTHORISED:
         call.state = CallState.STARTED
+        call.before = event.before
 
 
 def tool_finished(state: SessionState, event: ev.ToolFinished, _seq: int, _at: int) -> None:
