@@ -134,6 +134,26 @@ async def test_C01_a_silent_stream_is_cut_its_text_kept_and_the_answer_goes_on(
         assert session.simulator.refusals == []
 
 
+@pytest.mark.parametrize("limit", ["max_tokens", "model_context_window_exceeded"])
+async def test_C11_an_answer_that_reached_a_limit_goes_on_a_bounded_number_of_times(
+    limit: str, tmp_path: Path
+) -> None:
+    async with room(
+        tmp_path,
+        step({"last_user_contains": "tell"}, say="First half", stop_reason=limit),
+        step({"last_user_contains": "Continue exactly"}, say="second half."),
+        step({"last_user_contains": "again"}, say="On and", stop_reason=limit),
+        step(
+            {"last_user_contains": "Continue exactly"}, say="on and", stop_reason=limit, times=None
+        ),
+    ) as session:
+        assert await session.answered("tell me") == "second half."
+        assert session.of(ev.ResponseCut)[0].detail == limit
+        await session.answered("again")
+        assert len(session.of(ev.ResponseCut)) == 1 + 3, "the breaker"
+        assert session.simulator.refusals == []
+
+
 async def test_P7_stop_is_obeyed_while_the_api_hangs(tmp_path: Path) -> None:
     async with room(tmp_path, step(fault={"name": "headers-never"})) as session:
         turn_id = await session.prompt("hang")

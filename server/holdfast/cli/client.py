@@ -111,6 +111,8 @@ class Client:
         except TimeoutError:
             self._process.kill()
             await self._process.wait()
+        # What the server had written before it went is still in the pipe, and was shown.
+        await asyncio.wait({self._reader}, timeout=1)
         self._reader.cancel()
 
     def _send(self, message: dict[str, Any]) -> None:

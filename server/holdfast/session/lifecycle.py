@@ -138,7 +138,7 @@ def _arrived(step: Step, given: inp.Arrived) -> None:
 def _completed(step: Step, given: inp.Completed) -> None:
     state = step.state
     turn = state.turn
-    if turn is None or not state.requested:
+    if turn is None or not state.requested or model_calls.went_on(step, given):
         return
     step.emit(
         ev.ResponseFinished(

@@ -17,6 +17,14 @@ from holdfast.session.failures import POLICIES, Failure, FailureKind, Policy, Re
 from holdfast.session.state import Phase, Turn
 from holdfast.session.step import Step
 
+CONTINUATIONS_MAX: Final = 3
+"""How often one turn's answer is continued after it reached a limit."""
+
+_LIMITS: Final = {
+    "max_tokens": ev.CutCause.OUTPUT_LIMIT,
+    "model_context_window_exceeded": ev.CutCause.WINDOW_FULL,
+}
+
 RESHAPES_MAX: Final = 2
 """How often one turn's request is made smaller after the API refused its size."""
 
@@ -75,6 +83,31 @@ def failed(step: Step, given: inp.Failed) -> None:
             _reshape(step, turn, failure, policy)
         case Remedy.ASK:
             pause(step, failure, policy, None)
+
+
+def went_on(step: Step, given: inp.Completed) -> bool:
+    """Continue an answer of text that ended at a limit (specification §3.2, C11).
+
+    At the window's limit the history is compacted first. Bounded per turn; an answer without text
+    or with calls takes the ordinary path.
+    """
+    state = step.state
+    turn, response = state.turn, state.response
+    cause = _LIMITS.get(given.stop_reason)
+    if (
+        cause is None
+        or turn is None
+        or response is None
+        or turn.continuations >= CONTINUATIONS_MAX
+        or not response.text_so_far().strip()
+        or any(block.type == "tool_use" for block in response.blocks.values())
+    ):
+        return False
+    step.emit(ev.ResponseCut(cause=cause, detail=given.stop_reason))
+    if cause is ev.CutCause.WINDOW_FULL:
+        compaction.start(step, "overflow", blocking=True)
+    request(step)
+    return True
 
 
 def _retry(step: Step, turn: Turn, failure: Failure, policy: Policy) -> None:

@@ -79,7 +79,8 @@ class Turn:
     """The turn under way.
 
     `attempts` counts failures since the last progress, `trouble_since_ms` is when they began.
-    `reshapes` counts how often the request was made smaller after a refusal.
+    `reshapes` counts how often the request was made smaller after a refusal, `continuations` how
+    often an answer that had reached a limit was continued.
     """
 
     turn_id: str
@@ -87,6 +88,7 @@ class Turn:
     attempts: int = 0
     trouble_since_ms: int | None = None
     reshapes: int = 0
+    continuations: int = 0
     failure: Failure | None = None
 
 

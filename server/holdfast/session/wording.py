@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from holdfast.session.events import FileEvidence, ToolOutcome
+from holdfast.session.events import CutCause, FileEvidence, ToolOutcome
 
 STOPPED: Final = "[The user stopped this turn here.]"
 
@@ -35,17 +35,24 @@ UNPARSED_INPUT: Final = (
 )
 
 
-def continuation(tools: Sequence[str]) -> str:
+_CUTS: Final = {
+    CutCause.OUTPUT_LIMIT: "Your previous reply reached the output limit and ended above.",
+    CutCause.WINDOW_FULL: (
+        "The context window was full and your previous reply ended above; the earlier part of "
+        "the conversation has been compacted since."
+    ),
+}
+
+
+def continuation(tools: Sequence[str], cause: CutCause) -> str:
     """Ask the model to go on after a cut that left text (specification §3.5, C03)."""
+    happened = _CUTS.get(cause, "The connection was lost and your previous reply ended above.")
     begun = (
         f" Calls that had begun ({', '.join(tools)}) were not run; make them again if needed."
         if tools
         else ""
     )
-    return (
-        "[The connection was lost and your previous reply ended above. Continue exactly where it "
-        f"stopped, without repeating it.{begun}]"
-    )
+    return f"[{happened} Continue exactly where it stopped, without repeating it.{begun}]"
 
 
 def unknown_with_evidence(before: FileEvidence, after: FileEvidence | None) -> str:

@@ -15,6 +15,8 @@ class CutCause(StrEnum):
     """Why a response ended before it was complete."""
 
     FAILURE = "failure"
+    OUTPUT_LIMIT = "outputLimit"
+    WINDOW_FULL = "windowFull"
     STOPPED = "stopped"
     RESTART = "restart"
 

@@ -112,16 +112,18 @@ def response_cut(state: SessionState, event: ev.ResponseCut, seq: int, _at: int)
     state.response = None
     state.requested = False
     kept = response.text_so_far().rstrip()
+    at_limit = event.cause in {ev.CutCause.OUTPUT_LIMIT, ev.CutCause.WINDOW_FULL}
+    if state.turn is not None and at_limit:
+        state.turn.continuations += 1
     if not kept.strip():
         return
-    if state.turn is not None and len(kept) >= PROGRESS_CHARS:
+    if state.turn is not None and (at_limit or len(kept) >= PROGRESS_CHARS):
         state.turn.attempts, state.turn.trouble_since_ms = 0, None
     origin = str(seq)
     history.append(state, Message(ASSISTANT, (text(kept),), origin))
     if event.cause is not ev.CutCause.STOPPED:
-        history.append(
-            state, Message(USER, (text(wording.continuation(response.tool_names())),), origin)
-        )
+        go_on = wording.continuation(response.tool_names(), event.cause)
+        history.append(state, Message(USER, (text(go_on),), origin))
 
 
 def request_failed(state: SessionState, event: ev.RequestFailed, _seq: int, at_ms: int) -> None:
