@@ -17,6 +17,7 @@ from holdfast.agent import approvals, compactor, requests
 from holdfast.agent.api import CompactionProgress, Status
 from holdfast.agent.feed import Feed
 from holdfast.agent.limits import env_of, model_request
+from holdfast.agent.mailbox import Letter, Mailbox
 from holdfast.agent.reading import status_of
 from holdfast.agent.services import Services
 from holdfast.conversation.history import text
@@ -72,7 +73,7 @@ class Driver:
         self.capabilities = from_table(state.model or services.settings.model)
         self._services = services
         self._on_lost = on_lost
-        self._mailbox: asyncio.Queue[_Letter] = asyncio.Queue()
+        self._mailbox = Mailbox()
         self._request_no = 0
         self._model: asyncio.Task[None] | None = None
         self._compaction: asyncio.Task[None] | None = None
@@ -106,13 +107,11 @@ class Driver:
             raise StoreUnavailable(self._store_trouble)
         if isinstance(given, inp.Stop):
             self._abort_request()  # Stop works on local state at once, whatever is queued (P7).
-        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._mailbox.put_nowait(_Letter(given, done, None))
-        await done
+        await self._mailbox.send(given)
 
     def post(self, given: inp.Input) -> None:
         """Hand over an input without waiting."""
-        self._mailbox.put_nowait(_Letter(given, None, None))
+        self._mailbox.post(given)
 
     async def quiet(self) -> None:
         """Return when all that the state says is in the journal, or the store is in trouble."""
@@ -148,7 +147,7 @@ class Driver:
         self._ticker.cancel()
         tasks = self._abort_all()
         await asyncio.wait({self._owner, self._ticker, *tasks}, timeout=CLOSE_GRACE_S)
-        self._refuse_waiting(LeaseLost(self.session_id))
+        self._mailbox.refuse(LeaseLost(self.session_id))
         self.feed.close()
         await self._services.store.release(self.lease)
 
@@ -156,7 +155,7 @@ class Driver:
 
     async def _run(self) -> None:
         while True:
-            letter = await self._mailbox.get()
+            letter = await self._mailbox.next()
             if letter.request_no is not None and letter.request_no != self._request_no:
                 continue  # From a request that was aborted meanwhile.
             try:
@@ -174,7 +173,7 @@ class Driver:
                 letter.fail(error)
                 await self._reload()
 
-    async def _take(self, letter: _Letter) -> None:
+    async def _take(self, letter: Letter) -> None:
         env = env_of(self.session_id, self._services, self.capabilities)
         self._quiet.clear()
         try:
@@ -210,7 +209,7 @@ class Driver:
                 # What the world told us cannot be asked for again: keep it and try until it is in.
                 _log.warning("session %s: the store refuses: %s", self.session_id, error)
                 self._store_trouble = str(error)
-                self._refuse_waiting(error, _PEOPLES)
+                self._mailbox.refuse(error, _PEOPLES)
                 self.feed.publish_status(self.status())
                 await self._services.world.sleep(delay_s)
                 delay_s = min(delay_s * 2, STORE_RETRY_MAX_S)
@@ -248,7 +247,7 @@ class Driver:
                 records = await self._services.store.read(self.session_id)
             except StoreError as error:
                 self._store_trouble = str(error)
-                self._refuse_waiting(error, _PEOPLES)
+                self._mailbox.refuse(error, _PEOPLES)
                 self.feed.publish_status(self.status())
                 await self._services.world.sleep(delay_s)
                 delay_s = min(delay_s * 2, STORE_RETRY_MAX_S)
@@ -298,7 +297,7 @@ class Driver:
             requests.run_request(
                 self._services.model,
                 request,
-                lambda given: self._mailbox.put_nowait(_Letter(given, None, number)),
+                lambda given: self._mailbox.post(given, number),
                 self._sign_of_life,
                 self._room,
             ),
@@ -384,7 +383,7 @@ class Driver:
         self._last_sign_ms = self._services.world.now_ms()
 
     async def _room(self) -> None:
-        while self._mailbox.qsize() > MAILBOX_HIGH:
+        while len(self._mailbox) > MAILBOX_HIGH:
             await self._services.world.sleep(0.01)
 
     async def _tick(self) -> None:
@@ -420,38 +419,6 @@ class Driver:
         self._closed = True
         self._abort_all()
         self._ticker.cancel()
-        self._refuse_waiting(LeaseLost(self.session_id))
+        self._mailbox.refuse(LeaseLost(self.session_id))
         self.feed.close()
         self._on_lost(self.session_id)
-
-    def _refuse_waiting(
-        self, error: Exception, kinds: tuple[type[inp.Input], ...] | None = None
-    ) -> None:
-        """Fail the letters in the mailbox whose senders wait, all or those of some kinds."""
-        waiting = [self._mailbox.get_nowait() for _ in range(self._mailbox.qsize())]
-        for letter in waiting:
-            if kinds is None or isinstance(letter.given, kinds):
-                letter.fail(error)
-            else:
-                self._mailbox.put_nowait(letter)
-
-
-class _Letter:
-    """An input in the mailbox, with whoever waits for it and the request it came from."""
-
-    __slots__ = ("_done", "given", "request_no")
-
-    def __init__(
-        self, given: inp.Input, done: asyncio.Future[None] | None, request_no: int | None
-    ) -> None:
-        self.given = given
-        self._done = done
-        self.request_no = request_no
-
-    def succeed(self) -> None:
-        if self._done is not None and not self._done.done():
-            self._done.set_result(None)
-
-    def fail(self, error: Exception) -> None:
-        if self._done is not None and not self._done.done():
-            self._done.set_exception(error)
