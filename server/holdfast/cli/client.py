@@ -18,6 +18,11 @@ from typing import Any, Final, Self
 ANSWER_LIMIT_S: Final = 30.0
 
 
+def server_arguments(data_dir: Path, log: Path) -> list[str]:
+    """Return the arguments with which `holdfast` is a server of its own."""
+    return ["lsp", "--in-process", "--data-dir", str(data_dir), "--log-file", str(log)]
+
+
 class CommandFailed(Exception):
     """The server answered a command with an error."""
 
@@ -49,20 +54,20 @@ class Client:
             sys.executable,
             "-m",
             "holdfast",
-            "lsp",
-            "--in-process",
-            "--data-dir",
-            str(data_dir),
-            "--log-file",
-            str(log),
+            *server_arguments(data_dir, log),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             env={**os.environ, **environment},
             limit=1 << 26,
         )
         client = cls(process, listen)
+        await client.initialize(options)
+        return client
+
+    async def initialize(self, options: Mapping[str, Any]) -> None:
+        """Open the connection. `options` are the settings of `holdfast`."""
         capabilities = {"window": {"workDoneProgress": True}}
-        await client.request(
+        await self.request(
             "initialize",
             {
                 "processId": os.getpid(),
@@ -71,8 +76,7 @@ class Client:
                 "initializationOptions": {"holdfast": dict(options)},
             },
         )
-        client.notify("initialized", {})
-        return client
+        self.notify("initialized", {})
 
     async def command(self, name: str, **arguments: Any) -> Any:
         """Execute a command. Raises `CommandFailed`, and `TimeoutError` after 30 s."""

@@ -20,6 +20,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 130
     except BrokenPipeError:
         return 141
+    except OSError as error:
+        what = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+        print(f"holdfast: {what}. Check the path and its permissions.", file=sys.stderr)
+        return 2
     except _expected_errors() as error:
         action = getattr(error, "action", "")
         print(f"holdfast: {error} {action}".rstrip(), file=sys.stderr)
@@ -31,7 +35,7 @@ def _expected_errors() -> tuple[type[Exception], ...]:
     from holdfast.journal.store import StoreError
     from holdfast.model.port import ModelFailed
 
-    return (AgentError, StoreError, ModelFailed, OSError)
+    return (AgentError, StoreError, ModelFailed)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -9,11 +9,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
-import attrs
-
 from holdfast.agent.supervisor import Supervisor
 from holdfast.app import compose
 from holdfast.conversation import encoding
+from holdfast.lsp import wire
 from holdfast.settings import Settings
 
 
@@ -72,8 +71,10 @@ async def _supervisor() -> Supervisor:
 async def _list(supervisor: Supervisor, *, as_json: bool) -> None:
     found = await supervisor.summaries()
     if as_json:
-        print(encoding.encode([attrs.asdict(summary) for summary in found]))
+        print(encoding.encode(wire.plain(found)))
         return
+    if not found:
+        print("There are no sessions yet. Your editor makes them; `holdfast import` reads one in.")
     for summary in found:
         when = datetime.fromtimestamp(summary.updated_at_ms / 1000, UTC).astimezone()
         print(f"{summary.session_id}  {when:%Y-%m-%d %H:%M}  {summary.phase:<12} {summary.title}")
@@ -82,7 +83,7 @@ async def _list(supervisor: Supervisor, *, as_json: bool) -> None:
 async def _show(supervisor: Supervisor, session_id: str, *, as_json: bool) -> None:
     messages = await supervisor.messages(session_id, limit=None, before=None)
     if as_json:
-        print(encoding.encode([attrs.asdict(message) for message in messages]))
+        print(encoding.encode(wire.plain(messages)))
         return
     for message in messages:
         if message.text.strip():
