@@ -17,6 +17,7 @@ from lsprotocol import types
 from pytest_lsp import LanguageClient, client_capabilities
 from pytest_lsp.client import DEFAULT_CLIENT_FEATURES
 
+from holdfast.lsp.commands import COMMANDS
 from holdfast.simulator import Match, Respond, Simulator, Step, TextItem, ToolUseItem
 from lsp.raw_editor import WAIT_S, server_command, server_environ
 
@@ -30,6 +31,7 @@ class BareEditor(LanguageClient):
         super().__init__()
         self.questions: list[types.ShowMessageRequestParams] = []
         self.registrations: list[str] = []
+        self.executed: set[str] = set()
         self.choose: Callable[[list[str]], str | None] = lambda _: None
         for method, function in DEFAULT_CLIENT_FEATURES.items():
             self.feature(method)(function)
@@ -48,6 +50,7 @@ class BareEditor(LanguageClient):
 
     async def command(self, name: str, **arguments: Any) -> Any:
         params = types.ExecuteCommandParams(name, [arguments])
+        self.executed.add(name)
         return await asyncio.wait_for(self.workspace_execute_command_async(params), WAIT_S)
 
     async def until(self, condition: Callable[[], object]) -> None:
@@ -181,4 +184,57 @@ async def test_a_killed_server_goes_on_in_the_next_window(
     await client.until(lambda: client.questions)
     await client.until_phase(session, "idle")
     assert await client.last_answer(session) == "It said from-the-tool."
+    assert simulator.refusals == []
+
+
+async def test_every_command_of_the_table_does_its_work(
+    client: BareEditor, simulator: Simulator, tmp_path: Path
+) -> None:
+    """P10: no command needs more than `workspace/executeCommand`."""
+    simulator.script(calls_a_command())
+    work = tmp_path / "work"
+    work.mkdir()
+    await client.start(tmp_path / "data", simulator.base_url, VSCODE, work)
+
+    async def on_session(name: str, **arguments: Any) -> Any:
+        return await client.command(f"holdfast.{name}", sessionId=session, **arguments)
+
+    async def prompt(text: str, prompt_id: str) -> None:
+        await on_session("turn.send", text=text, promptId=prompt_id)
+        await client.until_phase(session, "idle")
+
+    made = await client.command("holdfast.session.create", workspaceUri=work.as_uri())
+    session = made["sessionId"]
+    await on_session("session.open", sinceSeq=0)
+    await on_session("turn.send", text="run it", promptId="p1")
+    asking = await client.until_phase(session, "asking")
+    question = asking["questions"][0]["questionId"]
+    await client.command("holdfast.permission.answer", questionId=question, answer="allow")
+    await client.until_phase(session, "idle")
+    await prompt("second", "p2")
+    await prompt("third", "p3")
+    assert (await on_session("session.repair", dryRun=True))["findings"] == []
+    await on_session("session.compact")
+    await client.until(lambda: "end" in [*chain(*client.progress_kinds().values())])
+    assert (await on_session("session.undoCompaction"))["compactionId"]
+    await on_session("session.cancelCompaction")
+    for verb in ("stop", "resume", "retry"):
+        assert (await on_session(f"turn.{verb}"))["phase"] == "idle"
+    fork = (await on_session("session.fork", beforePromptId="p3"))["sessionId"]
+    await on_session("session.rewind", promptId="p3")
+    texts = [m["text"] for m in (await on_session("session.messages"))["messages"]]
+    assert "second" in texts
+    assert "third" not in texts
+    await on_session("session.rename", title="Renamed")
+    await on_session("session.archive")
+    assert "Renamed" in (await on_session("session.export", format="markdown"))["content"]
+    models = (await client.command("holdfast.model.list"))["models"]
+    await on_session("model.select", model=models[0]["model"])
+    source = Path(__file__).parent.parent / "corpora/claude-code/cipher-box-2.1.49_d9bd077a.jsonl"
+    imported = await client.command("holdfast.session.import", uri=source.as_uri())
+    await client.command("holdfast.session.delete", sessionId=fork)
+    listed = (await client.command("holdfast.session.list"))["sessions"]
+    assert {row["sessionId"] for row in listed} == {session, imported["sessionId"]}
+    assert (await client.command("holdfast.server.info"))["version"]
+    assert client.executed == set(COMMANDS)
     assert simulator.refusals == []
