@@ -46,13 +46,16 @@ class Application:
     def __init__(self, environment: Mapping[str, str] | None = None) -> None:
         self._environment = os.environ if environment is None else environment
         self._services: Services | None = None
+        self._news: str | None = None
 
     async def compose(self, settings: Settings) -> Supervisor:
         """Build the supervisor of this process.
 
-        Raises `StoreTooNew` and `StoreUnreadable`; nothing has been changed then.
+        A damaged store is salvaged; `take_news` then says what came of it. Raises `StoreTooNew` and
+        `StoreUnreadable`; nothing has been changed then.
         """
         store = await SqliteStore.open(settings.store_path)
+        self._news = str(store.recovered) if store.recovered is not None else None
         model = AnthropicModel(lambda: credentials.resolve(self._environment), settings.base_url)
         self._services = Services(
             store=store,
@@ -63,6 +66,11 @@ class Application:
         )
         owner = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
         return Supervisor(self._services, owner=owner, preload=model.preload)
+
+    def take_news(self) -> str | None:
+        """Return, once, what a person must know of how the store was found."""
+        news, self._news = self._news, None
+        return news
 
     def reconfigure(self, settings: Settings) -> None:
         """Let later steps of all sessions run under changed settings. Store and endpoint stay."""

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from holdfast.journal.sqlite import SqliteStore
 from holdfast.journal.store import SessionUnknown
-from journal.samples import BARRIER, LAZY, a_record, a_summary
+from journal.samples import BARRIER, LAZY, a_record, a_summary, json_of
 
 SESSION_IDS = ("s1", "s2", "s3")
 
@@ -37,7 +37,7 @@ async def append_for_ever(store: SqliteStore, session_id: str, chance: random.Ra
     head = (await store.summary(session_id)).head_seq
     while True:
         count = chance.randint(1, 4)
-        batch = [a_record(head + n, bytes(chance.randint(0, 3000))) for n in range(1, count + 1)]
+        batch = [a_record(head + n, json_of(chance.randint(0, 3000))) for n in range(1, count + 1)]
         await store.append(lease, batch, chance.choice([BARRIER, LAZY]))
         head += count
         say(f"{session_id} {head}")

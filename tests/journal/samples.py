@@ -25,5 +25,10 @@ def a_record(seq: int, payload: bytes = b"{}") -> Record:
     return Record(seq=seq, at_ms=NOW_MS + seq, type="prompt", version=1, payload=payload)
 
 
+def json_of(size: int) -> bytes:
+    """A payload of that many characters; like all payloads it is JSON."""
+    return b'"%s"' % (b"x" * size)
+
+
 def records(first: int, last: int) -> list[Record]:
     return [a_record(seq, b'{"n":%d}' % seq) for seq in range(first, last + 1)]

@@ -18,7 +18,7 @@ from holdfast.journal.sqlite import SqliteStore
 from holdfast.journal.store import Lease, StoreUnavailable
 from holdfast.journal.writer import CHECKPOINT_PAGES
 from journal.disks import FaultyDisk, SyncGate, disk_full, io_error
-from journal.samples import BARRIER, LAZY, NOW_MS, a_record, a_summary, records
+from journal.samples import BARRIER, LAZY, NOW_MS, a_record, a_summary, json_of, records
 
 SESSIONS = 16
 
@@ -147,7 +147,7 @@ async def test_the_log_is_moved_into_the_file_after_the_answer_and_does_not_grow
 ) -> None:
     pages = 0
     for seq in range(1, 51):
-        await store.append(leases[0], [a_record(seq, bytes(100 * 4096))], LAZY)
+        await store.append(leases[0], [a_record(seq, json_of(100 * 4096))], LAZY)
         pages += 100
     log = tmp_path / "holdfast.db-wal"
     assert pages > 4 * CHECKPOINT_PAGES
@@ -166,7 +166,7 @@ async def test_p1_a_failed_checkpoint_fails_no_append_that_was_acknowledged(
         written = 0
         with suppress(StoreUnavailable):  # after an I/O error nothing more is promised
             for seq in range(1, 31):
-                await store.append(lease, [a_record(seq, bytes(100 * 4096))], LAZY)
+                await store.append(lease, [a_record(seq, json_of(100 * 4096))], LAZY)
                 written = seq
         assert disk.failed
         assert written == 30 or fault is io_error

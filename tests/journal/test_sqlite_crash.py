@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from holdfast.journal.sqlite import SqliteStore
 from journal.samples import a_summary
 
@@ -54,6 +56,7 @@ async def check(path: Path, acknowledged: dict[str, int]) -> None:
     await store.close()
 
 
+@pytest.mark.survives("D27")
 async def test_p1_v6_a_killed_process_loses_nothing_acknowledged_and_its_successor_goes_on(
     tmp_path: Path,
 ) -> None:

@@ -15,10 +15,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from holdfast.journal.schema import APPLICATION_ID, FORMAT, require_sound_sqlite
+from holdfast.journal.schema import FORMAT, require_sound_sqlite
 from holdfast.journal.sqlite import SqliteStore
 from holdfast.journal.store import StoreError, StoreTooNew, StoreUnreadable
-from journal.samples import BARRIER, NOW_MS, a_summary, records
+from journal.samples import BARRIER, NOW_MS, a_record, a_summary, records
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -53,6 +53,7 @@ def change(path: Path, statement: str) -> None:
     connection.close()
 
 
+@pytest.mark.survives("D21")
 async def test_p8_opening_and_closing_a_healthy_store_changes_no_byte(path: Path) -> None:
     await make_store(path)
     before = everything_in(path.parent)
@@ -82,6 +83,19 @@ async def test_p11_a_store_restored_with_wider_permissions_is_made_private(path:
     path.chmod(0o644)
     await (await SqliteStore.open(path)).close()
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+async def test_p11_a_deleted_session_is_gone_from_the_file(path: Path) -> None:
+    store = await SqliteStore.open(path)
+    lease = await store.create(a_summary(), "owner", NOW_MS)
+    secrets = [a_record(seq, b'{"secret":"%d"}' % (seq * 111_111)) for seq in range(1, 400)]
+    await store.append(lease, secrets, BARRIER)
+    await store.close()
+    assert b"secret" in path.read_bytes()
+    store = await SqliteStore.open(path)
+    await store.delete(await store.acquire("s1", "owner", NOW_MS))
+    await store.close()
+    assert b"secret" not in path.read_bytes()
 
 
 async def test_d23_a_newer_format_is_refused_and_left_alone(path: Path) -> None:
@@ -116,6 +130,7 @@ async def test_d23_a_format_that_never_existed_is_refused(path: Path, format_num
 
 
 @pytest.mark.parametrize("application_id", [0, 0x0F05_5112])
+@pytest.mark.survives("D21")
 async def test_p8_another_programs_database_is_refused(path: Path, application_id: int) -> None:
     path.parent.mkdir()
     change(path, "CREATE TABLE theirs (x)")
@@ -123,31 +138,16 @@ async def test_p8_another_programs_database_is_refused(path: Path, application_i
     await check_refused(path, StoreUnreadable, "another program")
 
 
-async def test_p8_a_store_without_its_tables_is_refused(path: Path) -> None:
-    path.parent.mkdir()
-    change(
-        path,
-        f"PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {FORMAT};"
-        "CREATE TABLE sessions (x)",
-    )
-    await check_refused(path, StoreUnreadable, "damaged")
-
-
 @settings(max_examples=50, deadline=None)
-@given(st.binary(min_size=1, max_size=300) | st.binary().map(lambda b: b"SQLite format 3\0" + b))
+@given(
+    st.binary(min_size=1, max_size=300).filter(any)
+    | st.binary().map(lambda b: b"SQLite format 3\0" + b)
+)
 def test_p8_a_file_that_is_no_database_is_refused(content: bytes) -> None:
     with tempfile.TemporaryDirectory() as directory:
         path = Path(directory) / "holdfast.db"
         path.write_bytes(content)
         asyncio.run(check_refused(path, StoreUnreadable, "not a Holdfast store|cannot be opened"))
-
-
-async def test_p8_a_store_with_a_destroyed_first_page_is_refused(path: Path) -> None:
-    await make_store(path)
-    content = bytearray(path.read_bytes())
-    content[100:4096] = bytes(reversed(content[100:4096]))
-    path.write_bytes(content)
-    await check_refused(path, StoreUnreadable, "cannot be opened")
 
 
 async def test_p8_a_directory_in_the_stores_place_is_refused(path: Path) -> None:
@@ -216,6 +216,7 @@ async def test_p1_a_store_whose_creation_was_cut_off_is_created(path: Path) -> N
     assert list(everything_in(path.parent)) == ["holdfast.db"]
 
 
+@pytest.mark.survives("D22")
 async def test_v7_a_damaged_page_is_reported_and_other_sessions_go_on(path: Path) -> None:
     store = await SqliteStore.open(path)
     for session_id in ("s1", "s2"):

@@ -12,11 +12,10 @@ import pytest
 from holdfast.journal.sqlite import SqliteStore
 from holdfast.journal.store import Lease, Record, StoreUnavailable
 from journal.disks import RecordingDisk
-from journal.samples import BARRIER, LAZY, NOW_MS, a_record, a_summary
+from journal.samples import BARRIER, LAZY, NOW_MS, a_record, a_summary, json_of
 
 # Long enough for the log to be moved into the database file and written over from its start.
 APPENDS = 90
-PAYLOAD = bytes(range(256)) * 256
 SEEDS = range(30)
 
 
@@ -47,7 +46,7 @@ async def play(disk: RecordingDisk, path: Path, chance: random.Random) -> Run:
         lease = chance.choice(leases)
         durability = chance.choice([BARRIER, LAZY, LAZY])
         seq = acknowledged[lease.session_id] + 1
-        record = a_record(seq, PAYLOAD[: chance.choice([400, 65_536])])
+        record = a_record(seq, json_of(chance.choice([400, 65_536])))
         run.sent[lease.session_id][seq - 1 :] = [record]
         try:
             await store.append(lease, [record], durability)

@@ -37,7 +37,12 @@ def run(*, data_dir: Path | None, log_file: Path | None) -> int:
     parts = _Parts()
 
     async def serve() -> int:
-        server = HoldfastServer(parts.compose, environ=environ, reconfigure=parts.reconfigure)
+        server = HoldfastServer(
+            parts.compose,
+            environ=environ,
+            reconfigure=parts.reconfigure,
+            take_news=parts.take_news,
+        )
         return await run_stdio(server)
 
     status = asyncio.run(serve())
@@ -59,6 +64,10 @@ class _Parts:
         if self._application is None:
             self._application = app.Application()
         return await self._application.compose(settings)
+
+    def take_news(self) -> str | None:
+        """See `Application.take_news`."""
+        return None if self._application is None else self._application.take_news()
 
     def reconfigure(self, settings: Settings) -> None:
         """Pass changed settings on."""

@@ -10,6 +10,7 @@ import hashlib
 import apsw
 
 from holdfast.journal.schema import rows
+from holdfast.journal.store import StoreDamaged
 
 
 def put(connection: apsw.Connection, content: bytes) -> str:
@@ -20,9 +21,16 @@ def put(connection: apsw.Connection, content: bytes) -> str:
 
 
 def get(connection: apsw.Connection, digest: str) -> bytes:
-    """Return a blob's bytes. Raises `KeyError`."""
+    """Return a blob's bytes. Raises `KeyError`, and `StoreDamaged` when they are others."""
     found = rows(connection, "SELECT content FROM blobs WHERE digest = ?", (digest,))
     if not found:
         raise KeyError(digest)
     content: bytes = found[0][0]
+    if not is_sound(digest, content):
+        raise StoreDamaged(f"Blob {digest} is not what was stored.")
     return content
+
+
+def is_sound(digest: str, content: object) -> bool:
+    """Whether a blob's bytes are those of its name."""
+    return isinstance(content, bytes) and hashlib.sha256(content).hexdigest() == digest

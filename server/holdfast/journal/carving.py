@@ -13,15 +13,14 @@ not contain.
 from __future__ import annotations
 
 import hashlib
-import itertools
 import struct
 from collections.abc import Callable, Iterator
 from typing import Final, TypeAlias
 
 import attrs
-import msgspec
 
 from holdfast.journal.schema import SEQ_BITS, SEQ_MASK
+from holdfast.journal.sessions import is_json
 
 Value: TypeAlias = int | float | str | bytes | None
 Row: TypeAlias = tuple[Value, ...]
@@ -309,16 +308,6 @@ def _row(key: int, values: Row | None) -> Found | None:
             return BlobRow(digest, content)
         case _:
             return None
-
-
-def is_json(payload: bytes) -> bool:
-    """Whether a payload is JSON. Zeroes and noise of a damaged page are not."""
-    try:
-        msgspec.json.decode(payload, type=msgspec.Raw)
-        payload.decode()
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return False
-    return not any(byte < 0x20 for byte in payload) 
 
 
 def _is_digest(text: str) -> bool:

@@ -19,7 +19,7 @@ import apsw
 import attrs
 
 from holdfast.journal.schema import rows
-from holdfast.journal.store import Lease, SessionOwnedElsewhere, SessionUnknown
+from holdfast.journal.store import Lease, SessionOwnedElsewhere, SessionUnknown, StoreDamaged
 
 # A holder that cannot be looked at (another machine) is believed for this long.
 SILENT_MAX_MS: Final = 30_000
@@ -106,6 +106,8 @@ def take(
         raise SessionUnknown(session_id)
     session_key, holder, pid, host, started, heartbeat_ms = found[0]
     if holder is not None and holder != owner:
+        if not isinstance(pid, int) or not isinstance(heartbeat_ms, int):
+            raise StoreDamaged(f"The lease of session {session_id!r} is not what was written.")
         state = liveness(ProcessIdentity(pid, host, started), process)
         if not is_free(state, heartbeat_ms, now_ms):
             raise SessionOwnedElsewhere(session_id, holder, pid, host)

@@ -1,9 +1,10 @@
 """The database file: its format, its checks on opening, and how a connection is set up.
 
 Law: opening never changes a file that is not ours, is damaged, or is of a newer format; it creates
-a store only where there is nothing. The format's number is SQLite's `user_version`; the mark that a
-file is ours is its `application_id`. Both are read from the file's first 100 bytes before SQLite
-is let near it, because SQLite may write while it opens (recovery, checkpoint on close).
+a store only where there is nothing. What happens to a damaged one is said in `opening`. The
+format's number is SQLite's `user_version`; the mark that a file is ours is its `application_id`.
+Both are read from the file's first 100 bytes before SQLite is let near it, because SQLite may write
+while it opens (recovery, checkpoint on close).
 
 The store file is never opened with `open()`: closing such a descriptor drops the POSIX locks that
 SQLite holds on the same file in this process (sqlite.org/howtocorrupt.html, 2.2).
@@ -18,7 +19,7 @@ from typing import Any, Final
 
 import apsw
 
-from holdfast.journal.store import StoreTooNew, StoreUnreadable
+from holdfast.journal.store import StoreBusy, StoreDamaged, StoreTooNew, StoreUnreadable
 
 logger = logging.getLogger(__name__)
 
@@ -36,6 +37,9 @@ BUSY_TIMEOUT_MS: Final = 5_000
 # and a row of a few KB stays in one page, which an index-organised table would not allow.
 SEQ_BITS: Final = 32
 SEQ_MASK: Final = (1 << SEQ_BITS) - 1
+
+# What SQLite raises when the file's content, not the disk or the caller, is at fault.
+DAMAGE: Final = (apsw.CorruptError, apsw.NotADBError)
 
 _MAGIC: Final = b"SQLite format 3\x00"
 _HEADER_BYTES: Final = 100
@@ -84,14 +88,21 @@ PRAGMA user_version = {FORMAT};
 def open_store(path: Path, vfs: str | None) -> apsw.Connection:
     """Open the store at `path`, creating it where there is none, and return its connection.
 
-    Raises `StoreTooNew` and `StoreUnreadable`; an existing file is then byte for byte as before.
+    Raises `StoreTooNew`, `StoreDamaged`, `StoreBusy` and otherwise `StoreUnreadable`; an existing
+    file is then byte for byte as before.
     """
+    ours = False
     try:
         require_sound_sqlite(apsw.sqlite_lib_version())
         _create_private_file(path)
         _require_writable(path)
-        _check_header(path, vfs)
+        ours = _check_header(path, vfs)
         return _open_checked(path, vfs)
+    except DAMAGE as error:
+        says = f"The store {path} cannot be opened, as it is damaged: {error}."
+        raise StoreDamaged(says, ours=ours) from error
+    except (apsw.BusyError, apsw.LockedError) as error:
+        raise StoreBusy(f"The store {path} cannot be opened: {error}.") from error
     except (apsw.Error, OSError) as error:
         raise StoreUnreadable(f"The store {path} cannot be opened: {error}.") from error
 
@@ -121,10 +132,39 @@ def disconnect(connection: apsw.Connection) -> None:
         logger.warning("journal closed with an error", extra={"error": str(error)})
 
 
+def suspect(path: Path, why: str) -> None:
+    """Leave a mark beside the store that it showed damage, so that the next opening checks it all.
+
+    The mark is a file, because the store itself cannot be trusted to keep it.
+    """
+    logger.error("the store is damaged", extra={"error": why})
+    try:
+        os.close(os.open(_suspicion(path), os.O_CREAT | os.O_WRONLY, 0o600))
+    except OSError as error:
+        logger.warning("the store could not be marked as damaged", extra={"error": str(error)})
+
+
+def is_suspect(path: Path) -> bool:
+    """Whether the store has shown damage since it was last found sound."""
+    return _suspicion(path).exists()
+
+
+def clear_suspicion(path: Path) -> None:
+    """Take the mark away. Raises `OSError`."""
+    _suspicion(path).unlink(missing_ok=True)
+
+
+def _suspicion(path: Path) -> Path:
+    return path.with_name(path.name + "-suspect")
+
+
 def rows(
     connection: apsw.Connection, statement: str, bindings: apsw.Bindings | None = None
 ) -> list[tuple[Any, ...]]:
-    """Run one statement and return all its rows. STRICT tables vouch for the values' types."""
+    """Run one statement and return all its rows.
+
+    STRICT tables vouch for the values' types, as long as the page they are on is sound.
+    """
     return list(connection.execute(statement, bindings))
 
 
@@ -146,15 +186,15 @@ def _create_private_file(path: Path) -> None:
     missing = [folder for folder in (directory, *directory.parents) if not folder.exists()]
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     for folder in missing:
-        _sync_directory(folder.parent)
+        sync_directory(folder.parent)
     try:
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
     except FileExistsError:
         return
 
 
-def _sync_directory(directory: Path) -> None:
-    """Make a new directory entry survive power loss. Windows has no such call."""
+def sync_directory(directory: Path) -> None:
+    """Make new and changed entries of a directory survive power loss. Windows has no such call."""
     if os.name != "posix":
         return
     descriptor = os.open(directory, os.O_RDONLY)
@@ -174,10 +214,13 @@ def _require_writable(path: Path) -> None:
         raise StoreUnreadable(f"The directory {path.parent} cannot be written by this user.")
 
 
-def _check_header(path: Path, vfs: str | None) -> None:
-    """Judge a file by its first bytes, through SQLite's own descriptor table."""
+def _check_header(path: Path, vfs: str | None) -> bool:
+    """Judge a file by its first bytes, through SQLite's own descriptor table.
+
+    Returns whether they say that it is a store.
+    """
     if path.stat().st_size == 0:
-        return
+        return False
     file = apsw.VFSFile(
         vfs or "", str(path), [apsw.SQLITE_OPEN_MAIN_DB | apsw.SQLITE_OPEN_READONLY, 0]
     )
@@ -186,12 +229,12 @@ def _check_header(path: Path, vfs: str | None) -> None:
     finally:
         file.xClose()
     if len(header) < _HEADER_BYTES or not header.startswith(_MAGIC):
-        raise StoreUnreadable(f"The file {path} is not a Holdfast store, nor any SQLite database.")
-    _check_identity(
-        path,
-        application_id=int.from_bytes(header[68:72], "big", signed=True),
-        version=int.from_bytes(header[60:64], "big", signed=True),
-    )
+        raise StoreDamaged(
+            f"The file {path} is not a Holdfast store, nor any SQLite database.", ours=False
+        )
+    application_id = int.from_bytes(header[68:72], "big", signed=True)
+    _check_identity(path, application_id, int.from_bytes(header[60:64], "big", signed=True))
+    return application_id == APPLICATION_ID
 
 
 def _check_identity(path: Path, application_id: int, version: int) -> None:
@@ -219,6 +262,8 @@ def _open_checked(path: Path, vfs: str | None) -> apsw.Connection:
         if blank:
             _create_tables(path, connection)
         _keep_private(path)
+        # Nothing works without the sessions' rows, which are few: damage there shows at once.
+        rows(connection, "SELECT max(head_seq), max(title) FROM sessions")
         connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0)
     except BaseException:
         disconnect(connection)
@@ -242,7 +287,7 @@ def _is_blank(path: Path, connection: apsw.Connection) -> bool:
     _check_identity(path, int(application_id), int(version))
     if application_id == APPLICATION_ID:
         if not tables >= {"sessions", "records", "leases", "blobs"}:
-            raise StoreUnreadable(f"The store {path} is damaged: tables are missing.")
+            raise StoreDamaged(f"The store {path} is damaged: tables are missing.")
         return False
     if tables:
         raise StoreUnreadable(f"The file {path} is another program's SQLite database.")
@@ -257,6 +302,8 @@ def _configure(connection: apsw.Connection) -> None:
     connection.pragma("fullfsync", 1)  # macOS: fsync alone does not reach the platter
     connection.pragma("checkpoint_fullfsync", 1)
     connection.pragma("foreign_keys", 1)
+    # What was deleted is gone from the file (P11), and no salvage can bring it back.
+    connection.pragma("secure_delete", 1)
     connection.pragma("cell_size_check", 1)  # notice a damaged page when it is read
     connection.pragma("journal_size_limit", _WAL_BYTES_KEPT)
     mode = connection.pragma("journal_mode")

@@ -10,14 +10,17 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 import apsw
+import msgspec
 
-from holdfast.journal.schema import SEQ_BITS, SEQ_MASK, rows
+from holdfast.journal import blobs
+from holdfast.journal.schema import DAMAGE, SEQ_BITS, SEQ_MASK, rows
 from holdfast.journal.store import (
     Lease,
     LeaseLost,
     Record,
     SessionSummary,
     SessionUnknown,
+    StoreDamaged,
     StoreError,
     StoreUnavailable,
     SummaryChange,
@@ -53,6 +56,7 @@ SELECT session_id, head_seq,
 FROM sessions WHERE present != head_seq
 """
 _NO_CHANGE: Final = SummaryChange()
+_any_json: Final = msgspec.json.Decoder(msgspec.Raw)  # checks the syntax, builds nothing
 
 
 def insert(connection: apsw.Connection, summary: SessionSummary) -> None:
@@ -166,6 +170,8 @@ def require_lease(connection: apsw.Connection, lease: Lease) -> tuple[int, int]:
     session_key, head, generation = found[0]
     if generation != lease.generation:
         raise LeaseLost(lease.session_id)
+    if not isinstance(session_key, int) or not isinstance(head, int):
+        raise _damaged_row(lease.session_id)
     return session_key, head
 
 
@@ -182,10 +188,15 @@ def delete(connection: apsw.Connection, lease: Lease) -> None:
 def read(
     connection: apsw.Connection, session_id: str, after_seq: int, limit: int | None
 ) -> list[Record]:
-    """Return records after a seq, in order. Raises `SessionUnknown`."""
+    """Return records after a seq, in order. Raises `SessionUnknown`.
+
+    Raises `StoreDamaged` when one is missing or is not what was written, as far as that shows:
+    not every damaged page shows itself to SQLite.
+    """
     found: list[tuple[Any, ...]] = []
     with connection:  # one snapshot for the session and its records
-        base = _session_key(connection, session_id) << SEQ_BITS
+        session_key, head = _session(connection, session_id)
+        base = session_key << SEQ_BITS
         found = rows(
             connection,
             """SELECT record_key, at_ms, type, version, payload FROM records
@@ -196,10 +207,32 @@ def read(
                 -1 if limit is None else max(limit, 0),
             ),
         )
-    return [
-        Record(key & SEQ_MASK, at_ms, kind, version, payload)
-        for key, at_ms, kind, version, payload in found
-    ]
+    first = max(after_seq, 0)
+    expected = max(head - first, 0) if limit is None else min(max(head - first, 0), max(limit, 0))
+    if len(found) != expected or (found and found[-1][0] != base | first + expected):
+        raise StoreDamaged(f"Records of session {session_id!r} are missing after {first}.")
+    return [_record(row) for row in found]
+
+
+def _record(row: tuple[Any, ...]) -> Record:
+    """Check a row before it is believed: on a damaged page even a STRICT table's values change."""
+    match row:
+        case (int(key), int(at_ms), str(kind), int(version), bytes(payload)) if is_json(payload):
+            return Record(key & SEQ_MASK, at_ms, kind, version, payload)
+        case _:
+            raise StoreDamaged(f"The record with key {row[0]} is not what was written.")
+
+
+def is_json(payload: object) -> bool:
+    """Whether a payload is JSON. The zeroes and the noise of a damaged page are not."""
+    if not isinstance(payload, bytes):
+        return False
+    try:
+        _any_json.decode(payload)
+        payload.decode()
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return False
+    return True
 
 
 def summaries(connection: apsw.Connection) -> list[SessionSummary]:
@@ -221,34 +254,72 @@ def problems(connection: apsw.Connection) -> list[str]:
     try:
         found = [line for (line,) in rows(connection, "PRAGMA quick_check") if line != "ok"]
         gaps = rows(connection, _GAPS, {"bits": SEQ_BITS, "mask": SEQ_MASK})
-    except apsw.CorruptError as error:
+        altered = [
+            f"Record {key & SEQ_MASK} of the session with key {key >> SEQ_BITS} is not JSON."
+            for key, payload in connection.execute("SELECT record_key, payload FROM records")
+            if not is_json(payload)
+        ]
+        altered += [
+            f"Blob {digest} is not what was stored."
+            for digest, content in connection.execute("SELECT digest, content FROM blobs")
+            if not blobs.is_sound(digest, content)
+        ]
+    except DAMAGE as error:
         return [f"The file is too damaged to be checked: {error}."]
-    return found + [
-        f"Session {session_id!r} should have {head} records and has {present}."
-        for session_id, head, present in gaps
-    ]
+    # SQLite does not look into the pages that large values overflow into.
+    return (
+        found
+        + altered
+        + [
+            f"Session {session_id!r} should have {head} records and has {present}."
+            for session_id, head, present in gaps
+        ]
+    )
 
 
-def _session_key(connection: apsw.Connection, session_id: str) -> int:
-    found = rows(connection, "SELECT session_key FROM sessions WHERE session_id = ?", (session_id,))
+def _session(connection: apsw.Connection, session_id: str) -> tuple[int, int]:
+    """Return a session's key and head."""
+    found = rows(
+        connection,
+        "SELECT session_key, head_seq FROM sessions WHERE session_id = ?",
+        (session_id,),
+    )
     if not found:
         raise SessionUnknown(session_id)
-    session_key: int = found[0][0]
-    return session_key
+    match found[0]:
+        case (int(session_key), int(head)):
+            return session_key, head
+        case _:
+            raise _damaged_row(session_id)
 
 
 def _summary(row: tuple[Any, ...]) -> SessionSummary:
-    session_id, title, workspace_uri, model, phase, created_at_ms, updated_at_ms, head, archived = (
-        row
-    )
-    return SessionSummary(
-        session_id,
-        title,
-        workspace_uri,
-        model,
-        phase,
-        created_at_ms,
-        updated_at_ms,
-        head,
-        bool(archived),
-    )
+    match row:
+        case (
+            str(session_id),
+            str(title),
+            (str() | None) as workspace_uri,
+            (str() | None) as model,
+            str(phase),
+            int(created_at_ms),
+            int(updated_at_ms),
+            int(head_seq),
+            int(archived),
+        ):
+            return SessionSummary(
+                session_id,
+                title,
+                workspace_uri,
+                model,
+                phase,
+                created_at_ms,
+                updated_at_ms,
+                head_seq,
+                bool(archived),
+            )
+        case _:
+            raise _damaged_row(row[0])
+
+
+def _damaged_row(session_id: object) -> StoreDamaged:
+    return StoreDamaged(f"The row of session {session_id!r} is not what was written.")

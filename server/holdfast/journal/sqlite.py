@@ -3,7 +3,7 @@
 Law: one thread writes and one thread reads, each with a connection of its own, so a read never
 waits for a write and the event loop waits for neither. Whatever was acknowledged is visible to
 every later read. All rules of the port live in the modules that this one puts together: the file
-in `schema`, leases in `leases`, rows in `sessions`, commits in `writer`.
+in `schema`, `opening` and `salvage`, leases in `leases`, rows in `sessions`, commits in `writer`.
 """
 
 from __future__ import annotations
@@ -18,11 +18,14 @@ import apsw
 from holdfast.journal import blobs, schema, sessions
 from holdfast.journal.jobs import AnyJob, JobThread
 from holdfast.journal.leases import ProcessIdentity, beat, give_back, take
+from holdfast.journal.opening import Opened, open_both
+from holdfast.journal.salvage import Salvage
 from holdfast.journal.store import (
     Durability,
     Lease,
     Record,
     SessionSummary,
+    StoreDamaged,
     StoreError,
     StoreUnreadable,
     SummaryChange,
@@ -42,13 +45,18 @@ class SqliteStore:
     then takes effect as a whole or not at all.
     """
 
-    def __init__(
-        self, writer: Writer, read_connection: apsw.Connection, process: ProcessIdentity
-    ) -> None:
+    def __init__(self, opened: Opened, vfs: str | None, process: ProcessIdentity) -> None:
         """Start the threads. Use `open`."""
+        self.recovered: Salvage | None = opened.recovered
+        """What became of a damaged store that was found at this opening."""
+        self._path = path = opened.path
         self._process = process
-        self._writer = writer
-        self._read_connection = read_connection
+        self._writer = writer = Writer(
+            opened.write_connection,
+            reopen=lambda: schema.connect(path, vfs),
+            on_damage=lambda error: schema.suspect(path, str(error)),
+        )
+        self._read_connection = opened.read_connection
         self._lost_tails: dict[int, int] = {}  # touched by the writing thread only
         self._writing = JobThread(
             "holdfast-journal-writer", writer.play, group_max=GROUP_MAX, tidy=writer.tidy
@@ -65,10 +73,11 @@ class SqliteStore:
         `process` is who holds the leases, by default this process. `vfs` names a registered apsw
         VFS, through which all files are then read and written.
 
-        Raises `StoreTooNew` and `StoreUnreadable`; an existing file is then left as it was.
+        A damaged store is set aside and what can be read of it is carried over; `recovered` then
+        says so. Raises `StoreTooNew` and `StoreUnreadable`; the file is then left as it was.
         """
-        writer, read_connection = await asyncio.to_thread(_open_both, path, vfs)
-        return cls(writer, read_connection, process or ProcessIdentity.current())
+        opened = await asyncio.to_thread(open_both, path, vfs)
+        return cls(opened, vfs, process or ProcessIdentity.current())
 
     async def create(self, summary: SessionSummary, owner: str, now_ms: int) -> Lease:
         """Create an empty session and take its lease. Raises `ValueError` when the id is taken."""
@@ -164,20 +173,18 @@ class SqliteStore:
             try:
                 job.perform(self._read_connection)
             except apsw.Error as error:
-                unreadable = StoreUnreadable(f"The store could not be read: {error}.")
-                unreadable.__cause__ = error
-                job.fail(unreadable)
+                job.fail(self._unreadable(error))
+            except StoreDamaged as error:
+                schema.suspect(self._path, str(error))
+                job.fail(error)
             except (StoreError, KeyError) as error:
                 job.fail(error)
 
-
-def _open_both(path: Path, vfs: str | None) -> tuple[Writer, apsw.Connection]:
-    """Open the connection that writes and the one that reads."""
-    path = path.absolute()
-    write_connection = schema.open_store(path, vfs)
-    try:
-        read_connection = schema.connect(path, vfs)
-    except apsw.Error as error:
-        schema.disconnect(write_connection)
-        raise StoreUnreadable(f"The store {path} cannot be opened: {error}.") from error
-    return Writer(write_connection, lambda: schema.connect(path, vfs)), read_connection
+    def _unreadable(self, error: apsw.Error) -> StoreUnreadable:
+        says = f"The store could not be read: {error}."
+        unreadable = StoreUnreadable(says)
+        if isinstance(error, schema.DAMAGE):
+            schema.suspect(self._path, str(error))
+            unreadable = StoreDamaged(says)
+        unreadable.__cause__ = error
+        return unreadable

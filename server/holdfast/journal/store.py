@@ -125,6 +125,25 @@ class StoreUnreadable(StoreError):
     )
 
 
+class StoreDamaged(StoreUnreadable):
+    """The file's content is not what a store holds. `ours`: its header says that it is a store."""
+
+    action = (
+        "Start Holdfast again: it then sets the damaged file aside and carries over everything "
+        "that can be read."
+    )
+
+    def __init__(self, message: str, *, ours: bool = True) -> None:
+        super().__init__(message)
+        self.ours = ours
+
+
+class StoreBusy(StoreUnreadable):
+    """Other processes have the store open or locked, so that it cannot be opened or mended."""
+
+    action = "Close the other editors and servers that use this store, then start again."
+
+
 class StoreUnavailable(StoreError):
     """A write failed (disk full, I/O error, read-only); nothing of it is in the journal."""
 

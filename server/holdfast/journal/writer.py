@@ -22,8 +22,8 @@ from typing import Final
 import apsw
 
 from holdfast.journal.jobs import AnyJob
-from holdfast.journal.schema import disconnect
-from holdfast.journal.store import StoreError, StoreUnavailable
+from holdfast.journal.schema import DAMAGE, disconnect
+from holdfast.journal.store import StoreDamaged, StoreError, StoreUnavailable
 
 logger = logging.getLogger(__name__)
 
@@ -38,8 +38,16 @@ CHECKPOINT_PAGES: Final = 1_000
 class Writer:
     """Plays groups of jobs on the write connection. Used by one thread at a time."""
 
-    def __init__(self, connection: apsw.Connection, reopen: Callable[[], apsw.Connection]) -> None:
+    def __init__(
+        self,
+        connection: apsw.Connection,
+        *,
+        reopen: Callable[[], apsw.Connection],
+        on_damage: Callable[[Exception], None],
+    ) -> None:
+        """`on_damage` hears of each error that says the file itself is damaged."""
         self._reopen = reopen
+        self._on_damage = on_damage
         self._suspect = False
         self._syncs = True
         self._wal_pages = 0
@@ -58,9 +66,9 @@ class Writer:
         self._roll_back()
         if rolled_back_by_sqlite:  # disk full, I/O error: it would be the same for each
             self._suspect = True
-            _lose_all(jobs, error)
+            self._lose_all(jobs, error)
         elif len(jobs) == 1:
-            _answer(jobs[0], error)
+            self._answer(jobs[0], error)
         else:
             for job in jobs:
                 self.play((job,))
@@ -87,7 +95,7 @@ class Writer:
             self._set_durability(barrier=any(job.barrier for job in jobs))
             self._connection.execute("BEGIN IMMEDIATE")
         except (apsw.Error, StoreError) as error:
-            _lose_all(jobs, error)
+            self._lose_all(jobs, error)
             return False
         return True
 
@@ -104,7 +112,7 @@ class Writer:
             except Exception as error:  # noqa: BLE001  # it is handed to the job's caller
                 if not connection.in_transaction or connection.total_changes() != changes:
                     return error
-                _answer(job, error)
+                self._answer(job, error)
         return None
 
     def _commit(self, jobs: Sequence[AnyJob]) -> None:
@@ -113,7 +121,7 @@ class Writer:
         except apsw.Error as error:
             self._suspect = True
             self._roll_back()
-            _lose_all(jobs, error)
+            self._lose_all(jobs, error)
 
     def _set_durability(self, *, barrier: bool) -> None:
         """Choose whether the next commit syncs. SQLite allows no change within a transaction."""
@@ -157,29 +165,31 @@ class Writer:
         self._wal_pages = pages
         return apsw.SQLITE_OK
 
+    def _lose_all(self, jobs: Sequence[AnyJob], error: Exception) -> None:
+        logger.warning("journal write failed", extra={"error": str(error), "jobs": len(jobs)})
+        for job in jobs:
+            self._lose(job, error)
 
-def _lose_all(jobs: Sequence[AnyJob], error: Exception) -> None:
-    logger.warning("journal write failed", extra={"error": str(error), "jobs": len(jobs)})
-    for job in jobs:
-        _lose(job, error)
-
-
-def _answer(job: AnyJob, error: Exception) -> None:
-    """Give a job the error that it raised."""
-    if isinstance(error, apsw.Error):
-        _lose(job, error)
-    else:
+    def _answer(self, job: AnyJob, error: Exception) -> None:
+        """Give a job the error that it raised."""
+        if isinstance(error, apsw.Error):
+            self._lose(job, error)
+            return
+        if isinstance(error, StoreDamaged):
+            self._on_damage(error)
         job.fail(error)
 
-
-def _lose(job: AnyJob, error: Exception) -> None:
-    """Tell a job's caller that the store, not the caller, is at fault."""
-    job.fail(_unavailable(error))
-    if job.on_lost is not None:
-        job.on_lost()
+    def _lose(self, job: AnyJob, error: Exception) -> None:
+        """Tell a job's caller that the store, not the caller, is at fault."""
+        if isinstance(error, DAMAGE):
+            self._on_damage(error)
+        job.fail(_unavailable(error))
+        if job.on_lost is not None:
+            job.on_lost()
 
 
 def _unavailable(error: Exception) -> StoreUnavailable:
+    action = StoreUnavailable.action
     match error:
         case apsw.FullError():
             says = "The disk is full"
@@ -187,8 +197,11 @@ def _unavailable(error: Exception) -> StoreUnavailable:
             says = "The store cannot be written"
         case apsw.BusyError() | apsw.LockedError():
             says = "Another process keeps the store busy"
+        case apsw.CorruptError() | apsw.NotADBError():
+            says, action = "The store is damaged", StoreDamaged.action
         case _:
             says = "The store could not be written"
     unavailable = StoreUnavailable(f"{says}: {error}.")
+    unavailable.action = action
     unavailable.__cause__ = error
     return unavailable

@@ -46,6 +46,8 @@ ERROR_CODES: Final[Mapping[type[Exception], Row]] = {
     store.LeaseLost: Row(REQUEST_FAILED, retryable=True),
     store.StoreTooNew: Row(REQUEST_FAILED),
     store.StoreUnreadable: Row(REQUEST_FAILED, retryable=True),
+    store.StoreDamaged: Row(REQUEST_FAILED),
+    store.StoreBusy: Row(REQUEST_FAILED, retryable=True),
     store.StoreUnavailable: Row(REQUEST_FAILED, retryable=True),
     api.AgentError: Row(REQUEST_FAILED),
     api.NothingToCompact: Row(REQUEST_FAILED),

@@ -59,11 +59,13 @@ class HoldfastServer(LanguageServer):
         *,
         environ: Mapping[str, str] | None = None,
         reconfigure: Callable[[Settings], None] | None = None,
+        take_news: Callable[[], str | None] | None = None,
     ) -> None:
         """Prepare a server; nothing is opened before `initialize`.
 
         `compose` makes the supervisor (once; a failure is told and tried again), `reconfigure`
-        hears of settings that change later.
+        hears of settings that change later. `take_news` gives, once, what `compose` has to tell a
+        person.
         """
         # pygls logs whole messages, which hold prompts (P11).
         logging.getLogger("pygls").setLevel(logging.ERROR)
@@ -84,6 +86,7 @@ class HoldfastServer(LanguageServer):
         self._compose = compose
         self._environ = os.environ if environ is None else environ
         self._reconfigure = reconfigure
+        self._take_news = take_news
         self._editor_section: Any = None
         self._initialized = asyncio.Event()
         self._composing: asyncio.Task[Supervisor] | None = None
@@ -130,6 +133,9 @@ class HoldfastServer(LanguageServer):
                 self.show(types.MessageType.Error, f"{refusal} {action}")
             raise
         self._told_failure = ""
+        news = self._take_news() if self._take_news is not None else None
+        if news is not None:
+            self.show(types.MessageType.Warning, news)
         editor = ConnectionEditor(
             self, lambda: self.workspace.text_documents, self.client_capabilities
         )
