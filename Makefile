@@ -56,6 +56,24 @@ bench: $(DEV) ## set up, then measure the goals of speed as ratios (ONLY="name .
 	@echo "bench: measuring; keep the machine quiet"
 	@$(BIN)/python tests/benchmarks $(ONLY)
 
+.PHONY: crashes
+crashes: $(DEV) ## set up, then kill servers under load and compare (POINTS=1000 SEED=1 WORKERS=2)
+	@echo "crashes: killing servers with kill -9"
+	@$(BIN)/python tests/e2e/crash_campaign.py --points $(or $(POINTS),1000) \
+		--workers $(or $(WORKERS),2) --seed $(or $(SEED),1)
+
+.PHONY: survival
+survival: $(DEV) ## set up, then write docs/survival.md from what the tests play
+	@echo "survival: writing docs/survival.md"
+	@$(BIN)/python tests/e2e/survival.py > docs/survival.md.new
+	@mv docs/survival.md.new docs/survival.md
+
+.PHONY: simulate
+simulate: $(DEV) ## set up, then crash the core at random, deterministically (SEEDS=n SECONDS=s SEED=n STEPS=n)
+	@echo "simulate: sessions in a hostile world; a failure prints its seed"
+	@PYTHONPATH=tests $(BIN)/python -m simulation $(if $(SEED),--seed $(SEED)) \
+		$(if $(SEEDS),--seeds $(SEEDS)) $(if $(SECONDS),--seconds $(SECONDS)) $(if $(STEPS),--steps $(STEPS))
+
 .PHONY: lock
 lock: $(DEV) ## pin the dependencies anew from pyproject.toml (UPGRADE=1 for the newest ones)
 	@echo "lock: pinning what the server needs (requirements/lock.txt)"

@@ -19,6 +19,7 @@ async def talk(session: Room, times: int = 3, words: str = "") -> None:
         await session.answered(f"question {number} {words}")
 
 
+@pytest.mark.survives("B18")
 async def test_a_summary_by_the_model_comes_into_force_and_can_be_undone(tmp_path: Path) -> None:
     async with room(tmp_path, step(SUMMARISER, say=NOTE)) as session:
         await talk(session, words="word " * 400)
@@ -100,6 +101,7 @@ async def test_progress_never_goes_back(tmp_path: Path) -> None:
         assert percentages == sorted(percentages)
 
 
+@pytest.mark.survives("B06")
 async def test_the_soft_mark_starts_a_compaction_beside_the_session(tmp_path: Path) -> None:
     async with room(
         tmp_path,
@@ -115,6 +117,7 @@ async def test_the_soft_mark_starts_a_compaction_beside_the_session(tmp_path: Pa
         assert session.simulator.refusals == []
 
 
+@pytest.mark.survives("A24")
 async def test_P5_when_nothing_else_fits_the_local_digest_makes_room_without_the_model(
     tmp_path: Path,
 ) -> None:
@@ -131,6 +134,7 @@ async def test_P5_when_nothing_else_fits_the_local_digest_makes_room_without_the
         assert session.simulator.refusals == []
 
 
+@pytest.mark.survives("A24")
 async def test_an_overflow_answer_of_the_api_compacts_and_sends_again(tmp_path: Path) -> None:
     async with room(
         tmp_path,

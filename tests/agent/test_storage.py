@@ -111,6 +111,7 @@ async def check_journal(path: Path, play: Play) -> None:
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("error", [disk_full, io_error])
 @pytest.mark.parametrize("lasting", [False, True])
+@pytest.mark.survives("D09")
 async def test_P1_P3_whichever_disk_operation_fails_nothing_acknowledged_is_lost_and_it_goes_on(
     error: Callable[[], apsw.Error], lasting: bool, tmp_path: Path
 ) -> None:

@@ -99,6 +99,7 @@ async def test_an_answered_question_cannot_be_answered_otherwise(tmp_path: Path)
             await session.supervisor.answer("nonsense", "allow")
 
 
+@pytest.mark.survives("C05")
 async def test_504_ten_times_names_attempt_and_time_and_gets_its_answer_by_itself(
     tmp_path: Path,
 ) -> None:
@@ -154,6 +155,7 @@ async def test_C11_an_answer_that_reached_a_limit_goes_on_a_bounded_number_of_ti
         assert session.simulator.refusals == []
 
 
+@pytest.mark.survives("C12")
 async def test_P7_stop_is_obeyed_while_the_api_hangs(tmp_path: Path) -> None:
     async with room(tmp_path, step(fault={"name": "headers-never"})) as session:
         turn_id = await session.prompt("hang")
@@ -164,6 +166,7 @@ async def test_P7_stop_is_obeyed_while_the_api_hangs(tmp_path: Path) -> None:
         assert await session.answered("and now?") != ""
 
 
+@pytest.mark.survives("C12")
 async def test_P7_stop_kills_a_running_command_and_the_model_is_told(tmp_path: Path) -> None:
     async with room(
         tmp_path,
@@ -223,6 +226,7 @@ async def test_P3_the_next_prompt_takes_over_from_a_turn_that_cannot_go_on(tmp_p
         assert await session.answered("second") == "This works."
 
 
+@pytest.mark.survives("D19")
 async def test_P1_P9_a_session_goes_on_in_the_next_server_where_the_last_one_left_it(
     tmp_path: Path,
 ) -> None:
@@ -258,6 +262,7 @@ async def test_D10_a_second_server_can_read_a_session_but_not_change_it(tmp_path
         assert refused.value.action
 
 
+@pytest.mark.survives("A34")
 async def test_an_unknown_model_is_refused_when_chosen_and_pauses_the_turn_when_set(
     tmp_path: Path,
 ) -> None:

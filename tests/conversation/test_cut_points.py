@@ -46,6 +46,7 @@ def test_a_long_turn_may_be_cut_between_two_rounds_of_tools() -> None:
     assert cuts_within_turn(history) == (5, 3, 1)
 
 
+@pytest.mark.survives("B09")
 def test_a_cut_never_separates_a_server_call_from_its_late_result() -> None:
     history = parse(
         "user: a / search srvtoolu_1 / use t: x / result t: 1 / found srvtoolu_1 / user: b"
@@ -62,6 +63,7 @@ def test_nothing_to_compact_says_how_much_there_would_be() -> None:
 
 
 @given(make.valid_histories(turns_max=6))
+@pytest.mark.survives("B09")
 def test_both_sides_of_every_cut_are_valid_without_repair(history: History) -> None:
     for cut in all_cuts(history):
         assert validate((*history[:cut], user("Summarise."))) == ()

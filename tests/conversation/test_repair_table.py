@@ -30,6 +30,7 @@ def derived(original: str, count: int) -> str:
 # --- A01, A02: calls without results --------------------------------------------------------------
 
 
+@pytest.mark.survives("A01")
 def test_a_call_cut_off_by_a_crash_gets_a_result_that_says_its_outcome_is_unknown() -> None:
     check_repair("user: list / use t1: ls", "user: list / use t1: ls / error t1: [unknown]")
 
@@ -41,6 +42,7 @@ def test_a_missing_result_goes_before_what_the_user_said_next() -> None:
     )
 
 
+@pytest.mark.survives("A01")
 def test_one_of_three_parallel_results_is_missing() -> None:
     check_repair(
         "user: go / use a: x / use b: x / use c: x / result a: 1 / result c: 3",
@@ -49,6 +51,7 @@ def test_one_of_three_parallel_results_is_missing() -> None:
     )
 
 
+@pytest.mark.survives("A02")
 def test_an_orphan_in_the_middle_of_a_long_history_is_mended_too() -> None:
     check_repair(
         "user: go / use t1: x / user: hm / assistant: yes / user: more / use t2: y / result t2: ok",
@@ -79,6 +82,7 @@ def test_calls_that_still_run_are_left_open_and_nothing_is_said_after_them() -> 
 # --- A03, A07: results without calls, second results ----------------------------------------------
 
 
+@pytest.mark.survives("A03")
 def test_an_orphan_result_becomes_text_and_loses_no_word() -> None:
     check_repair(
         "user: hi / result t9: 42 files / user: and now?",
@@ -101,6 +105,7 @@ def test_a_result_written_before_its_call_goes_behind_it() -> None:
     )
 
 
+@pytest.mark.survives("A07")
 def test_a_copy_of_a_result_is_dropped() -> None:
     check_repair(
         "user: go / use t1: x / result t1: ok / result t1: ok",
@@ -108,6 +113,7 @@ def test_a_copy_of_a_result_is_dropped() -> None:
     )
 
 
+@pytest.mark.survives("A07")
 def test_a_second_result_becomes_text_and_the_one_without_error_counts() -> None:
     check_repair(
         "user: go / use t1: x / error t1: network / result t1: done",
@@ -126,6 +132,7 @@ def test_results_come_before_text_in_their_turn() -> None:
 # --- A04: server tools ----------------------------------------------------------------------------
 
 
+@pytest.mark.survives("A04")
 def test_a_server_call_cut_before_its_result_becomes_text() -> None:
     check_repair(
         "user: look / search srvtoolu_1 / user: well?",
@@ -147,6 +154,7 @@ def test_a_pending_server_call_survives_a_turn_of_results_only() -> None:
     )
 
 
+@pytest.mark.survives("A04")
 def test_a_server_result_without_its_call_becomes_text() -> None:
     check_repair(
         "user: look / found srvtoolu_1 / user: well?",
@@ -157,12 +165,14 @@ def test_a_server_result_without_its_call_becomes_text() -> None:
 # --- A05, A06: ids --------------------------------------------------------------------------------
 
 
+@pytest.mark.survives("A05")
 def test_the_same_call_twice_in_one_turn_is_one_call() -> None:
     check_repair(
         "user: go / use t1: x / use t1: x / result t1: ok", "user: go / use t1: x / result t1: ok"
     )
 
 
+@pytest.mark.survives("A05")
 def test_a_repeated_id_is_renamed_on_both_halves_and_each_call_keeps_its_own_result() -> None:
     again = derived("t1", 1)
     check_repair(
@@ -172,6 +182,7 @@ def test_a_repeated_id_is_renamed_on_both_halves_and_each_call_keeps_its_own_res
 
 
 @pytest.mark.parametrize("bad", ["functions.edit:3", "", "ü"])
+@pytest.mark.survives("A06")
 def test_an_illegal_id_is_renamed_on_both_halves(bad: str) -> None:
     new = derived(bad, 0)
     check_repair(
@@ -182,12 +193,14 @@ def test_an_illegal_id_is_renamed_on_both_halves(bad: str) -> None:
 # --- A08-A10, A14: thinking and roles -------------------------------------------------------------
 
 
+@pytest.mark.survives("A09")
 def test_thinking_without_a_signature_leaves_the_view() -> None:
     check_repair(
         "user: go / think: / assistant: so / user: ok", "user: go / assistant: so / user: ok"
     )
 
 
+@pytest.mark.survives("A08", "A32")
 def test_two_assistant_messages_with_thinking_are_kept_apart() -> None:
     check_repair(
         "user: go / think: s1 / assistant: a / user: ␣ / think: s2 / assistant: b / user: ok",
@@ -203,6 +216,7 @@ def test_a_call_is_never_dropped_from_a_turn_with_signed_thinking() -> None:
     assert [b.type for b in spoken] == ["thinking", "tool_use", "tool_use"]
 
 
+@pytest.mark.survives("A14")
 def test_a_history_that_ends_with_the_assistant_gets_a_last_word_of_the_user() -> None:
     check_repair("user: hi / assistant: bye", "user: hi / assistant: bye / user: [resumed]")
 
@@ -221,6 +235,7 @@ def test_an_empty_history_gets_something_to_answer() -> None:
     check_repair("", "user: [nothing said]")
 
 
+@pytest.mark.survives("A13")
 def test_a_prefill_is_kept_where_the_model_allows_it_but_for_its_last_blanks() -> None:
     profile = Profile(prefill_allowed=True)
     check_repair("user: hi / assistant: so ␣", "user: hi / assistant: so", profile)
@@ -252,6 +267,7 @@ def test_a_misplaced_system_message_is_said_by_the_user(broken: str, expected: s
 
 
 @pytest.mark.parametrize("blank", ["", "␣", "\n\n"])
+@pytest.mark.survives("A11", "A12")
 def test_blank_text_goes_wherever_it_stands(blank: str) -> None:
     check_repair(
         f"user: hi / assistant: {blank} / assistant: so / user: {blank} / user: ok",
@@ -269,6 +285,7 @@ def test_a_result_without_output_and_without_error_is_left_alone() -> None:
     check_repair("user: go / use t1: x / result t1: ", "user: go / use t1: x / result t1: ")
 
 
+@pytest.mark.survives("A16")
 def test_too_many_cache_marks_are_all_taken_out() -> None:
     marked = [
         Block.of({"type": "text", "text": f"{n}", "cache_control": {"type": "ephemeral"}})
@@ -279,6 +296,7 @@ def test_too_many_cache_marks_are_all_taken_out() -> None:
     assert to_wire(repaired) == to_wire((user("0", "1", "2", "3", "4"),))
 
 
+@pytest.mark.survives("A23")
 def test_half_a_surrogate_pair_becomes_one_replacement_character() -> None:
     history: History = (user(Block('{"type":"text","text":"cut \\ud83d"}')),)
     assert [f.rule for f in validate(history)] == ["R5"]
@@ -289,6 +307,7 @@ def test_half_a_surrogate_pair_becomes_one_replacement_character() -> None:
 
 
 @pytest.mark.parametrize("raw", ['{"path": "a', ["x"], None, 7])
+@pytest.mark.survives("A27")
 def test_arguments_that_are_no_object_are_kept_and_not_run(raw: object) -> None:
     call = Block.of({"type": "tool_use", "id": "t1", "name": "read", "input": raw})
     repaired = repair((user("go"), assistant(call))).history
@@ -305,6 +324,7 @@ def test_arguments_that_are_no_object_are_kept_and_not_run(raw: object) -> None:
         ("n" * 201, "n" * 64),
     ],
 )
+@pytest.mark.survives("A28")
 def test_a_tool_name_that_the_api_refuses_is_cleaned(bad: str, clean: str) -> None:
     history = (user("go"), assistant(tool_use("t1", bad)), user(tool_result("t1", "ok")))
     assert repair(history).history[1].blocks[0].data["name"] == clean
@@ -315,6 +335,7 @@ def test_an_unknown_block_becomes_text() -> None:
     assert repair((user(block),)).history == (user('[hologram] see me {"size":3}'),)
 
 
+@pytest.mark.survives("A31")
 def test_a_stale_tool_reference_becomes_text_and_the_rest_of_the_result_stays() -> None:
     found = [{"type": "tool_reference", "tool_name": "Gone"}, {"type": "text", "text": "1 found"}]
     result = Block.of({"type": "tool_result", "tool_use_id": "t1", "content": found})

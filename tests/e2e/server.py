@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+from e2e.nursery import Nursery
 from holdfast.cli.client import Client
 from holdfast.simulator import Simulator
 
@@ -27,7 +28,8 @@ class Server:
         self.events: dict[str, list[dict[str, Any]]] = {}
         self.statuses: dict[str, dict[str, Any]] = {}
         self.asked: list[tuple[str, Any]] = []
-        self._changed = asyncio.Event()
+        self.count = 0
+        self.changed = asyncio.Event()
         self.client: Client | None = None
 
     def listen(self, method: str, params: Any) -> None:
@@ -37,8 +39,9 @@ class Server:
             self.statuses[params["sessionId"]] = params
         else:
             self.asked.append((method, params))
-        self._changed.set()
-        self._changed = asyncio.Event()
+        self.count += 1
+        self.changed.set()
+        self.changed = asyncio.Event()
 
     async def command(self, name: str, **arguments: Any) -> Any:
         assert self.client is not None
@@ -49,15 +52,19 @@ class Server:
         try:
             async with asyncio.timeout(LIMIT_S):
                 while not (found := holds()):
-                    await self._changed.wait()
+                    await self.changed.wait()
                 return found
         except TimeoutError:
             raise AssertionError(f"{what} did not happen; {self.statuses}") from None
 
-    async def open(self, session_id: str, since: int = 0) -> None:
-        opened = await self.command("session.open", sessionId=session_id, sinceSeq=since)
+    async def open(self, session_id: str, since: int = 0) -> dict[str, Any]:
+        """Follow a session; return what is known of it now, with its events after `since`."""
+        opened: dict[str, Any] = await self.command(
+            "session.open", sessionId=session_id, sinceSeq=since
+        )
         for event in opened["events"]:
             self.listen("holdfast/event", {**event, "sessionId": session_id})
+        return opened
 
     def of(self, session_id: str, kind: str) -> list[dict[str, Any]]:
         return [e["event"] for e in self.events.get(session_id, []) if e["event"]["type"] == kind]
@@ -85,10 +92,13 @@ class Server:
         return texts[-1] if texts else ""
 
 
-async def start(simulator: Simulator, root: Path, **options: Any) -> Server:
-    """Start a server process whose sessions live under `root`."""
+async def start(
+    simulator: Simulator, root: Path, nursery: Nursery | None = None, **options: Any
+) -> Server:
+    """Start a server process whose sessions live under `root`; forked by `nursery` if given."""
     server = Server()
-    server.client = await Client.start(
+    launch = Client.start if nursery is None else nursery.client
+    server.client = await launch(
         data_dir=root / "data",
         environment={
             "ANTHROPIC_BASE_URL": simulator.base_url,

@@ -141,6 +141,7 @@ async def test_a_pipe_or_a_folder_does_not_hang_reading(
         (riff(WEBP), "image/webp"),
     ],
 )
+@pytest.mark.survives("A19")
 async def test_r59_an_image_is_shown_with_the_type_that_its_bytes_have(
     context: ToolContext, workspace: Path, data: bytes, media_type: str
 ) -> None:
@@ -165,6 +166,7 @@ async def test_r59_an_image_is_shown_with_the_type_that_its_bytes_have(
         (GIF[:-1] + b" " * images.IMAGE_BYTES_MAX + b";", "more than 3750000 bytes"),
     ],
 )
+@pytest.mark.survives("A17", "A18", "A20")
 async def test_r60_r61_an_image_that_the_api_would_refuse_is_only_described(
     context: ToolContext, workspace: Path, data: bytes, reason: str
 ) -> None:

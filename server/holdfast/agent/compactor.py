@@ -8,6 +8,7 @@ Every rung that does not hold says why. Nothing here changes the session; the st
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
 from typing import Final, Self
 
@@ -23,6 +24,8 @@ from holdfast.session import events as ev
 from holdfast.session import inputs as inp
 from holdfast.session.failures import POLICIES, Remedy
 from holdfast.session.state import SessionState
+
+_log: Final = logging.getLogger(__name__)
 
 ATTEMPTS_MAX: Final = 3
 SUMMARY_CHARS_MIN: Final = 40
@@ -189,6 +192,10 @@ async def _by_model(
                 cause=failure.message,
             )
             await world.sleep(wait_s)
+        except Exception as error:  # noqa: BLE001 (a fault of our own must not skip the digest)
+            _log.exception("request failed inside the server")
+            post(_rung_failed(task, attempt, "internal", repr(error)))
+            return None
     return None
 
 

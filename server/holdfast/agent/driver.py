@@ -20,25 +20,20 @@ from holdfast.agent.limits import env_of, model_request
 from holdfast.agent.mailbox import Letter, Mailbox
 from holdfast.agent.reading import status_of
 from holdfast.agent.services import Services
+from holdfast.agent.summaries import summary_change
 from holdfast.conversation.history import text
 from holdfast.journal import codec
 from holdfast.journal.store import (
     Durability,
     Lease,
     LeaseLost,
+    SessionUnknown,
     StoreError,
     StoreUnavailable,
-    SummaryChange,
 )
 from holdfast.model.capabilities import from_table
 from holdfast.session import inputs as inp
-from holdfast.session.events import (
-    ModelSelected,
-    Rung,
-    SessionArchived,
-    SessionCreated,
-    SessionRenamed,
-)
+from holdfast.session.events import Rung
 from holdfast.session.failures import Failure, FailureKind
 from holdfast.session.fold import fold
 from holdfast.session.lifecycle import advance
@@ -46,6 +41,7 @@ from holdfast.session.state import Phase, SessionState
 
 STORE_RETRY_FIRST_S: Final = 0.25
 STORE_RETRY_MAX_S: Final = 5.0
+WAKE_LOOK_S: Final = 5.0
 MAILBOX_HIGH: Final = 256
 CLOSE_GRACE_S: Final = 5.0
 
@@ -118,6 +114,11 @@ class Driver:
         while not self._quiet.is_set():  # Cleared again before we woke: the next step has begun.
             await self._quiet.wait()
 
+    @property
+    def is_durable(self) -> bool:
+        """Whether all that the state says is in the journal."""
+        return self.state.seq == self.feed.head
+
     def status(self) -> Status:
         """Return what the session is doing now."""
         now = self._services.world.now_ms()
@@ -159,19 +160,28 @@ class Driver:
             if letter.request_no is not None and letter.request_no != self._request_no:
                 continue  # From a request that was aborted meanwhile.
             try:
-                await self._take(letter)
-            except LeaseLost as lost:
+                await self._serve(letter)
+            except (LeaseLost, SessionUnknown) as lost:
                 letter.fail(lost)
                 _log.warning("session %s: another server took over", self.session_id)
                 self._lose()
                 return
-            except StoreUnavailable as error:
-                letter.fail(error)
-                await self._reload()
-            except Exception as error:  # noqa: BLE001 (one guard per input)
-                _log.exception("session %s: an input could not be taken", self.session_id)
-                letter.fail(error)
-                await self._reload()
+
+    async def _serve(self, letter: Letter) -> None:
+        """Take one input; what could not be written did not happen. Raises when the session has
+        gone to another owner, or has gone for good.
+        """
+        try:
+            await self._take(letter)
+        except (LeaseLost, SessionUnknown):
+            raise
+        except StoreUnavailable as error:
+            letter.fail(error)
+            await self._reload()
+        except Exception as error:  # noqa: BLE001 (one guard per input)
+            _log.exception("session %s: an input could not be taken", self.session_id)
+            letter.fail(error)
+            await self._reload()
 
     async def _take(self, letter: Letter) -> None:
         env = env_of(self.session_id, self._services, self.capabilities)
@@ -197,7 +207,7 @@ class Driver:
         lazy = all(record.event.LAZY for record in records)
         durability = Durability.LAZY if lazy else Durability.BARRIER
         encoded = [codec.encode(record) for record in records]
-        change = self._summary_change(records)
+        change = summary_change(records, self.state.phase, self._phase_written)
         delay_s = STORE_RETRY_FIRST_S
         while True:
             try:
@@ -220,31 +230,14 @@ class Driver:
             self._phase_written = change.phase
         self.feed.publish(records)
 
-    def _summary_change(self, records: Sequence[inp.Recorded]) -> SummaryChange | None:
-        title = model = phase = None
-        archived = None
-        for record in records:
-            match record.event:
-                case SessionCreated(title=named) | SessionRenamed(title=named):
-                    title = named
-                case ModelSelected(model=selected):
-                    model = selected
-                case SessionArchived(archived=flag):
-                    archived = flag
-                case _:
-                    pass
-        if self.state.phase.value != self._phase_written:
-            phase = self.state.phase.value
-        if title is None and model is None and phase is None and archived is None:
-            return None
-        return SummaryChange(title=title, model=model, phase=phase, archived=archived)
-
     async def _reload(self) -> None:
         """Fold the journal anew: what could not be written did not happen."""
         delay_s = STORE_RETRY_FIRST_S
         while True:
             try:
                 records = await self._services.store.read(self.session_id)
+            except SessionUnknown:
+                raise
             except StoreError as error:
                 self._store_trouble = str(error)
                 self._mailbox.refuse(error, _PEOPLES)
@@ -333,15 +326,22 @@ class Driver:
             self.post(inp.Looked(effect.tool_use_id, before))
 
     async def _look_after(self, effect: inp.LookAfter) -> None:
-        after = await asyncio.to_thread(approvals.evidence_of, Path(effect.path))
-        self.post(inp.LookedAgain(effect.tool_use_id, after))
+        try:
+            after = await asyncio.to_thread(approvals.evidence_of, Path(effect.path))
+        except Exception as error:  # noqa: BLE001 (an unknown outcome is still told)
+            self._effect_failed(effect, error)
+        else:
+            self.post(inp.LookedAgain(effect.tool_use_id, after))
 
     async def _run_tool(self, effect: inp.RunTool) -> None:
         context = approvals.context_of(self._services, self.state)
         self.post(await approvals.run(self._services, context, effect.tool_use_id, effect.block))
 
     async def _wake(self, at_ms: int) -> None:
-        await self._services.world.sleep(max(0, at_ms - self._services.world.now_ms()) / 1000)
+        """Post a `Tick` at a wall-clock time, also when that clock jumps or the machine sleeps."""
+        world = self._services.world
+        while (left_ms := at_ms - world.now_ms()) > 0:
+            await world.sleep(min(left_ms / 1000, WAKE_LOOK_S))
         self.post(inp.Tick())
 
     async def _prepare(self, effect: inp.PrepareCompaction) -> None:
@@ -368,6 +368,8 @@ class Driver:
                 self.post(inp.Judged(effect.tool_use_id, verdict))
             case inp.LookBefore():
                 self.post(inp.Looked(effect.tool_use_id, None))
+            case inp.LookAfter():
+                self.post(inp.LookedAgain(effect.tool_use_id, None))
             case inp.RunTool():
                 self.post(inp.Ran(effect.tool_use_id, (text(words),), is_error=True))
             case inp.PrepareCompaction(compaction_id=compaction_id):

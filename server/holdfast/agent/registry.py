@@ -21,6 +21,7 @@ from holdfast.journal.store import (
     SessionOwnedElsewhere,
     SessionSummary,
     StoreError,
+    StoreUnavailable,
 )
 from holdfast.session import events as ev
 from holdfast.session import inputs as inp
@@ -95,13 +96,30 @@ class Registry:
         return driver
 
     async def state_of(self, session_id: str) -> SessionState:
-        """Return the session's state, also of one that another server owns."""
+        """Return the session's durable state, also of one that another server owns.
+
+        While the store refuses writes the driver's state runs ahead of the journal; then what the
+        journal says is shown (P1).
+        """
         driver = await self.reach(session_id)
-        return driver.state if isinstance(driver, Driver) else await self.read(session_id)
+        if isinstance(driver, Driver) and driver.is_durable:
+            return driver.state
+        return await self.read(session_id)
+
+    async def settled(self, session_id: str) -> Driver:
+        """Return the driver when all that its state says is in the journal.
+
+        Raises `StoreUnavailable` while that cannot be had: nothing may be promised by it then.
+        """
+        driver = await self.owned(session_id)
+        await driver.quiet()
+        if not driver.is_durable:
+            raise StoreUnavailable("The session store cannot be written.")
+        return driver
 
     async def at_rest(self, session_id: str) -> Driver:
         """Return the driver of a session that is not busy. Raises `NotWhileBusy`."""
-        driver = await self.owned(session_id)
+        driver = await self.settled(session_id)
         if driver.state.phase not in AT_REST:
             raise NotWhileBusy("The session is busy with a turn.")
         return driver
@@ -117,7 +135,7 @@ class Registry:
         """Delete a session for good."""
         driver = await self.owned(session_id)
         await driver.ask(inp.Stop())
-        del self._drivers[session_id]
+        self._forget(session_id)  # It may have gone by itself meanwhile.
         await driver.close()
         now = self._services.world.now_ms()
         lease = await self._services.store.acquire(session_id, self._owner, now)

@@ -19,10 +19,10 @@ from holdfast.agent.api import (
     Batch,
     ExportFormat,
     NothingToCompact,
+    NotWhileBusy,
     ReadableMessage,
     RepairReport,
     SessionView,
-    Status,
     UnknownModel,
     UnknownPrompt,
     UnknownQuestion,
@@ -43,13 +43,13 @@ from holdfast.session import compaction as plans
 from holdfast.session import events as ev
 from holdfast.session import inputs as inp
 from holdfast.session import preflight
-from holdfast.session.state import Phase
+from holdfast.session.fold import apply
+from holdfast.session.state import Phase, SessionState
 from holdfast.tools.port import Editor
 
 HEARTBEAT_S: Final = 10.0
 FOREIGN_POLL_S: Final = 1.0
 _log: Final = logging.getLogger(__name__)
-_AT_REST: Final = frozenset({Phase.IDLE, Phase.QUEUED, Phase.PAUSED})
 
 
 class Supervisor:
@@ -83,7 +83,9 @@ class Supervisor:
         driver = await self._sessions.reach(session_id)
         if isinstance(driver, Driver):
             window = self._window(driver.capabilities)
-            return reading.view_of(session_id, driver.state, driver.status(), window)
+            durable = driver.is_durable
+            state = driver.state if durable else await self._sessions.read(session_id)
+            return reading.view_of(session_id, state, driver.status(), window)
         state = await self._sessions.read(session_id)
         status = reading.status_of(session_id, state, read_only=driver)
         return reading.view_of(session_id, state, status, 0)
@@ -150,7 +152,10 @@ class Supervisor:
             raise UnknownPrompt(f"The session has no prompt {prompt_id!r}.")
         if driver.state.turn is not None:
             await driver.ask(inp.Stop())
-        await driver.ask(inp.Note((ev.HistoryRewound(prompt_id=prompt_id),)))
+        rewound = ev.HistoryRewound(prompt_id=prompt_id)
+        await driver.ask(inp.Note((rewound,), at_rest="idle"))
+        if prompt_id in (await self._sessions.state_of(session_id)).visible_prompts():
+            raise NotWhileBusy("A turn began meanwhile.")
 
     async def export(self, session_id: str, format: ExportFormat) -> str:  # noqa: A002
         """Return a session as text in one of the export formats."""
@@ -181,7 +186,7 @@ class Supervisor:
         if state.title == intake.UNTITLED:
             await driver.ask(inp.Note((ev.SessionRenamed(title=intake.title_from(blocks)),)))
         queued = any(p.prompt_id == prompt_id for p in state.queue)
-        return Accepted(state.prompts[prompt_id], prompt_id, state.seq, queued)
+        return Accepted(state.prompts[prompt_id], prompt_id, driver.feed.head, queued)
 
     async def stop(self, session_id: str) -> str:
         """Stop the turn. Queued prompts are held until the next prompt or resume."""
@@ -202,7 +207,7 @@ class Supervisor:
         session_id, _, rest = question_id.partition(":")
         if not rest:
             raise UnknownQuestion(f"There is no question {question_id!r}.")
-        driver = await self._sessions.owned(session_id)
+        driver = await self._sessions.settled(session_id)
         if question_id not in driver.state.questions:
             if driver.state.answered.get(question_id) == answer:
                 return
@@ -213,16 +218,16 @@ class Supervisor:
 
     async def compact(self, session_id: str, instructions: str) -> str:
         """Begin a compaction beside the session and return its id at once."""
-        driver = await self._sessions.owned(session_id)
+        driver = await self._sessions.settled(session_id)
         if driver.state.compaction is None:
             keep = self._window(driver.capabilities) // 5
             if plans.plan(driver.state, keep) is None:
                 raise NothingToCompact("There is nothing to compact yet.")
             await driver.ask(inp.CompactAsked(instructions))
-        running = driver.state.compaction
-        if running is not None:
-            return running.started.compaction_id
-        done = driver.state.in_force
+        state = await self._sessions.state_of(session_id)
+        if state.compaction is not None:
+            return state.compaction.started.compaction_id
+        done = state.in_force
         if done is None:
             raise NothingToCompact("There is nothing to compact yet.")
         return done.compaction_id
@@ -234,7 +239,7 @@ class Supervisor:
 
     async def undo_compaction(self, session_id: str) -> str | None:
         """Take the newest compaction back; None when there is none."""
-        driver = await self._sessions.owned(session_id)
+        driver = await self._sessions.settled(session_id)
         found = driver.state.in_force
         if found is None:
             return None
@@ -246,9 +251,7 @@ class Supervisor:
         driver = await self._sessions.reach(session_id)
         if not dry_run:
             driver = await self._sessions.at_rest(session_id)
-        state = (
-            driver.state if isinstance(driver, Driver) else await self._sessions.read(session_id)
-        )
+        state = await self._sessions.state_of(session_id)
         history = tuple(state.messages)
         findings = tuple(
             {
@@ -269,13 +272,18 @@ class Supervisor:
             return RepairReport(findings, steps, applied=False)
         if event is None:
             return RepairReport(findings, steps, applied=False)
-        await driver.ask(inp.Note((event,)))
+        await driver.ask(inp.Note((event,), at_rest="paused"))
+        if event.repair_id not in (await self._sessions.state_of(session_id)).repairs:
+            raise NotWhileBusy("A turn began meanwhile.")
         return RepairReport(findings, steps, applied=True, repair_id=event.repair_id)
 
     async def undo_repair(self, session_id: str, repair_id: str) -> None:
         """Take a repair back."""
-        await self._sessions.at_rest(session_id)
-        await self._note(session_id, ev.RepairUndone(repair_id=repair_id))
+        driver = await self._sessions.at_rest(session_id)
+        undone = ev.RepairUndone(repair_id=repair_id)
+        await driver.ask(inp.Note((undone,), at_rest="paused"))
+        if repair_id in (await self._sessions.state_of(session_id)).repairs:
+            raise NotWhileBusy("A turn began meanwhile.")
 
     # -- followers, models, life -----------------------------------------------------------------
 
@@ -287,11 +295,16 @@ class Supervisor:
                 yield batch
             return
         seq, last = since_seq, None
+        state = SessionState()
         while True:
-            records = await self._services.store.read(session_id, seq)
-            events = tuple(codec.decode(record) for record in records)
+            records = await self._services.store.read(session_id, min(seq, state.seq))
+            decoded = [codec.decode(record) for record in records]
+            for recorded in decoded:
+                if recorded.seq > state.seq:
+                    apply(state, recorded.event, recorded.seq, recorded.at_ms)
+            events = tuple(recorded for recorded in decoded if recorded.seq > seq)
             seq = events[-1].seq if events else seq
-            status = await self._foreign_status(session_id, driver)
+            status = reading.status_of(session_id, state, read_only=driver)
             if events or status != last:
                 yield Batch(events, status if status != last else None)
                 last = status
@@ -356,10 +369,6 @@ class Supervisor:
             return  # Offline is no reason to refuse; the request will tell.
         if known and model not in known:
             raise UnknownModel(f"The endpoint has no model {model!r}.")
-
-    async def _foreign_status(self, session_id: str, owner: str) -> Status:
-        summary = await self._services.store.summary(session_id)
-        return Status(session_id, summary.phase, read_only=owner)
 
     def _window(self, capabilities: Capabilities) -> int:
         return self._services.settings.context_window_tokens or capabilities.window_tokens

@@ -214,9 +214,14 @@ class CancelCompaction:
 
 @attrs.frozen
 class Note:
-    """Facts that change nothing about the turn (rename, archive, import, undo, rewind)."""
+    """Facts that change nothing about the turn (rename, archive, import, undo, rewind).
+
+    Those that change the history are taken at rest only: `at_rest` names what may be under way,
+    nothing (`idle`) or at most a pause (`paused`). Otherwise nothing happens; whoever asked looks.
+    """
 
     events: tuple[AnyEvent, ...]
+    at_rest: Literal["idle", "paused"] | None = None
 
 
 Input: TypeAlias = (

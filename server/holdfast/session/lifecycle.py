@@ -81,6 +81,10 @@ def _compact_asked(step: Step, given: inp.CompactAsked) -> None:
 
 
 def _note(step: Step, given: inp.Note) -> None:
+    busy = step.state.turn is not None
+    paused = step.state.phase is Phase.PAUSED
+    if given.at_rest is not None and busy and not (paused and given.at_rest == "paused"):
+        return  # A turn began after the question was asked: its history must not change under it.
     for event in given.events:
         step.emit(event)
 

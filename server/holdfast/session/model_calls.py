@@ -48,20 +48,26 @@ def request(step: Step) -> None:
     compaction.commit_prepared(step)
     if compaction.make_room(step):
         return
-    preflight(step)
+    preflight(step, sending=True)
     model = state.model or step.env.limits.model
     attempt = turn.attempts + 1
     step.emit(ev.RequestStarted(turn_id=turn.turn_id, attempt=attempt, model=model))
     step.want(inp.CallModel(turn.turn_id, attempt, model))
 
 
-def preflight(step: Step) -> None:
-    """Repair the history if a rule is broken; the repair is a record, made once (design §4)."""
-    if not checks.check(view.messages(step.state)):
-        return
-    event, _ = checks.mend(step.state.messages, f"r_{step.state.seq + 1}")
-    if event is not None:
-        step.emit(event)
+def preflight(step: Step, *, sending: bool = False) -> None:
+    """Repair the history if a rule is broken; the repair is a record, made once (design §4).
+
+    What is checked is the view. When the whole history is in order and the view still is not - a
+    repair gave a result to a call that a compaction hides - the view itself is mended.
+    """
+    state = step.state
+    for part in (lambda: state.messages, lambda: view.messages(state)):
+        if not checks.check(view.messages(state), sending=sending):
+            return
+        event, _ = checks.mend(part(), f"r_{state.seq + 1}", sending=sending)
+        if event is not None:
+            step.emit(event)
 
 
 def failed(step: Step, given: inp.Failed) -> None:

@@ -230,6 +230,11 @@ class SessionState:
         """The compaction that the view is built on."""
         return self.compactions[-1] if self.compactions else None
 
+    def visible_prompts(self) -> set[str]:
+        """Return the ids of the prompts that are in the history and not rewound."""
+        origins = {message.origin for message in self.messages}
+        return {prompt for prompt, origin in self.prompt_origins.items() if origin in origins}
+
     def open_calls(self) -> list[ToolCall]:
         """Return the calls that have no result yet, in the order of the message."""
         return [call for call in self.calls.values() if call.state is not CallState.SETTLED]

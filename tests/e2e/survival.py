@@ -1,0 +1,204 @@
+"""`docs/survival.md`: what ends sessions elsewhere, and the test that plays it here.
+
+Law: a class is on the page if and only if a test says that it plays it, by its marker
+`survives("C03", ...)` or by the class in its name; nothing is claimed by hand. Printed by
+`python tests/e2e/survival.py`, written by `make survival`; `test_survival.py` compares.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+MARKER = "pytest.mark.survives"
+TESTS = Path(__file__).resolve().parents[1]
+
+CLASSES = {
+    "A01": "orphan tool use",
+    "A02": "orphan mid history",
+    "A03": "orphan tool result",
+    "A04": "server tool unpaired",
+    "A05": "dup tool use id",
+    "A06": "bad tool id",
+    "A07": "dup tool result",
+    "A08": "thinking modified",
+    "A09": "thinking signature invalid",
+    "A10": "thinking must lead",
+    "A11": "empty text",
+    "A12": "whitespace text",
+    "A13": "trailing whitespace",
+    "A14": "assistant last",
+    "A15": "cache control empty",
+    "A16": "cache control too many",
+    "A17": "image too big",
+    "A18": "image many 2000px",
+    "A19": "image type mismatch",
+    "A20": "image undecodable",
+    "A21": "pdf limit",
+    "A22": "inline file too big",
+    "A23": "lone surrogate",
+    "A24": "prompt too long",
+    "A25": "bytes 413",
+    "A26": "concurrency 400",
+    "A27": "tool input malformed",
+    "A28": "tool name bad",
+    "A29": "tool schema refused",
+    "A30": "tool names dup",
+    "A31": "tool reference stale",
+    "A32": "roles not alternating",
+    "A33": "other provider pairing",
+    "A34": "model gone",
+    "A35": "refusal poison",
+    "B01": "compact timeout",
+    "B02": "compact retry storm",
+    "B03": "compact too long",
+    "B04": "compact thrash",
+    "B05": "compact wrong count",
+    "B06": "compact never fires",
+    "B07": "compact same 400",
+    "B08": "compact empty summary",
+    "B09": "compact splits pair",
+    "B10": "compact terminal state",
+    "B11": "compact bad request after",
+    "B12": "compact ratio gate",
+    "B13": "compact loses task state",
+    "B14": "compact wrong task",
+    "B15": "compact loses agents",
+    "B16": "compact uncancellable",
+    "B17": "compact kills turn",
+    "B18": "compact destroys archive",
+    "B19": "compact tier gate",
+    "B20": "summary thread fails",
+    "B21": "compact reexecutes old",
+    "B22": "compact undone by resume",
+    "B23": "compact noop loop",
+    "C01": "stream stall",
+    "C02": "no first byte",
+    "C03": "midstream drop",
+    "C04": "continue without anchor",
+    "C05": "overload exhausted",
+    "C06": "gateway duration cap",
+    "C07": "auth 401 mid session",
+    "C08": "quota mid turn",
+    "C09": "sleep wake",
+    "C10": "duplicate side effects",
+    "C11": "max tokens loop",
+    "C12": "dead cancel",
+    "D01": "parent missing",
+    "D02": "side entry forks",
+    "D03": "parallel branches",
+    "D04": "retry wrong parent",
+    "D05": "nul block",
+    "D06": "malformed middle line",
+    "D07": "torn tail",
+    "D08": "tail never flushed",
+    "D09": "disk full",
+    "D10": "two writers",
+    "D11": "shared index race",
+    "D12": "id not found",
+    "D13": "wrong session resumed",
+    "D14": "index stale",
+    "D15": "project moved",
+    "D16": "path spelling",
+    "D17": "huge transcript",
+    "D18": "retention delete",
+    "D19": "window reload",
+    "D20": "json rewrite truncated",
+    "D21": "destroyed by opening",
+    "D22": "reset on error",
+    "D23": "schema upgrade",
+    "D24": "pending question lost",
+    "D25": "checkpoint restore damage",
+    "D26": "new thread clobbers stream",
+    "D27": "host process death",
+    "D28": "subtask tree lost",
+    "D29": "hook lease orphan",
+}
+"""Classes of failures that users of AI coding tools report: poisoned histories (A), compaction (B),
+transport and provider (C), persistence and the editor's life cycle (D)."""
+
+SECTIONS = {
+    "A": "Poisoned history",
+    "B": "Compaction",
+    "C": "Transport and provider",
+    "D": "Persistence, resume, editor life cycle",
+}
+
+_INTRODUCTION = """\
+# What it survives
+
+Each row is a class of failure that ends sessions in practice, and a test of this suite that plays
+it; the sentence is the test's name and says what happens instead. The rows are made from the tests
+(`make survival`), so a class that no test plays is not in a table but in the list at the end. The
+kill -9 campaign behind D27 and C10 can be played with as many points as one likes:
+`make crashes POINTS=1000`.
+"""
+
+_IN_NAME = re.compile(r"(?<![a-z0-9])([a-d]\d\d)(?![a-z0-9])", re.IGNORECASE)
+_LEADING = re.compile(r"^(?:(?:[a-dprsv]\d{1,2}|to)_)+", re.IGNORECASE)
+
+
+@dataclass(frozen=True, order=True)
+class Played:
+    """One test and one class that it plays."""
+
+    code: str
+    path: str
+    name: str
+
+    @property
+    def sentence(self) -> str:
+        """Return the test's name as a sentence."""
+        words = _LEADING.sub("", self.name.removeprefix("test_")).replace("_", " ")
+        return words[:1].upper() + words[1:] + "."
+
+
+def played() -> list[Played]:
+    """Return what all tests play. Raises `ValueError` for a class that there is not."""
+    found: set[Played] = set()
+    for path in sorted(TESTS.rglob("test_*.py")):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        for node in ast.walk(tree):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                place = path.relative_to(TESTS.parent).as_posix()
+                found.update(Played(code, place, node.name) for code in _codes(node))
+    if unknown := {entry.code for entry in found} - set(CLASSES):
+        raise ValueError(f"there are no classes {sorted(unknown)}")
+    return sorted(found)
+
+
+def _codes(test: ast.FunctionDef | ast.AsyncFunctionDef) -> Iterator[str]:
+    if not test.name.startswith("test_"):
+        return
+    for code in _IN_NAME.findall(test.name.replace("_", " ")):
+        yield code.upper()
+    for decorator in test.decorator_list:
+        if isinstance(decorator, ast.Call) and ast.unparse(decorator.func) == MARKER:
+            for argument in decorator.args:
+                yield ast.literal_eval(argument)
+
+
+def page() -> str:
+    """Return the whole page."""
+    entries = played()
+    lines = [_INTRODUCTION]
+    for letter, title in SECTIONS.items():
+        lines += [f"## {title}", "", "| class | what happens | test |", "|---|---|---|"]
+        lines += [
+            f"| {entry.code} {CLASSES[entry.code]} | {entry.sentence} | `{entry.path}` |"
+            for entry in entries
+            if entry.code.startswith(letter)
+        ]
+        lines.append("")
+    missing = [code for code in CLASSES if code not in {entry.code for entry in entries}]
+    lines += ["## Not played by a test", ""]
+    lines += [", ".join(f"{code} {CLASSES[code]}" for code in missing) + ".", ""]
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    sys.stdout.write(page())

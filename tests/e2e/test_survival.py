@@ -1,0 +1,19 @@
+"""The page of what is survived says what the tests play, no more and no less."""
+
+from __future__ import annotations
+
+from e2e import survival
+
+PAGE = survival.TESTS.parent / "docs" / "survival.md"
+
+
+def test_the_page_is_the_one_that_the_tests_make() -> None:
+    """`make survival` writes it."""
+    assert PAGE.read_text(encoding="utf-8") == survival.page()
+
+
+def test_a_marker_and_a_name_both_count() -> None:
+    codes = {(entry.code, entry.name) for entry in survival.played()}
+    name = "test_C03_C04_an_answer_cut_at_any_event_is_kept_and_goes_on"
+    assert {("C03", name), ("C04", name)} <= codes
+    assert any(entry.code == "D27" and "test_kill" in entry.path for entry in survival.played())
