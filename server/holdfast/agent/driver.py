@@ -338,10 +338,12 @@ class Driver:
         self.post(await approvals.run(self._services, context, effect.tool_use_id, effect.block))
 
     async def _wake(self, at_ms: int) -> None:
-        """Post a `Tick` at a wall-clock time, also when that clock jumps or the machine sleeps."""
+        """Post a `Tick` at a wall-clock time or soon; one that comes too early sets us again.
+
+        So a clock that jumps and a machine that sleeps are seen, whichever way the clock went.
+        """
         world = self._services.world
-        while (left_ms := at_ms - world.now_ms()) > 0:
-            await world.sleep(min(left_ms / 1000, WAKE_LOOK_S))
+        await world.sleep(min(max(0, at_ms - world.now_ms()) / 1000, WAKE_LOOK_S))
         self.post(inp.Tick())
 
     async def _prepare(self, effect: inp.PrepareCompaction) -> None:

@@ -97,7 +97,8 @@ def _tick(step: Step, _given: inp.Tick) -> None:
     due = state.wait or state.pause
     if due is None or due.retry_at_ms is None:
         return
-    if step.env.now_ms < due.retry_at_ms:
+    # A clock that shows a time before the wait began was set back; how far nobody knows (C09).
+    if due.since_ms <= step.env.now_ms < due.retry_at_ms:
         step.want(inp.WakeAt(due.retry_at_ms))
         return
     step.emit(ev.TurnResumed(by="timer" if state.wait is not None else "probe"))
@@ -122,9 +123,7 @@ def _restarted(step: Step, given: inp.Restarted) -> None:
         case Phase.ASKING | Phase.RUNNING_TOOLS:
             tool_calls.recover(step)
         case Phase.WAITING | Phase.PAUSED:
-            due = state.wait or state.pause
-            if due is not None and due.retry_at_ms is not None:
-                step.want(inp.WakeAt(due.retry_at_ms))
+            _tick(step, inp.Tick())
         case Phase.IDLE:
             pass
     if state.compaction is not None and not state.compaction.started.blocking:

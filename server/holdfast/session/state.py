@@ -120,15 +120,17 @@ class Pause:
     message: str
     advice: str
     retry_at_ms: int | None
+    since_ms: int
 
 
 @attrs.frozen
 class Wait:
-    """A retry that is due at `retry_at_ms`."""
+    """A retry that is due at `retry_at_ms`; it is waited for since `since_ms`."""
 
     attempt: int
     retry_at_ms: int
     reason: str
+    since_ms: int
 
 
 @attrs.frozen

@@ -137,15 +137,15 @@ def request_failed(state: SessionState, event: ev.RequestFailed, _seq: int, at_m
             state.turn.trouble_since_ms = at_ms
 
 
-def retry(state: SessionState, event: ev.RetryScheduled, _seq: int, _at: int) -> None:
+def retry(state: SessionState, event: ev.RetryScheduled, _seq: int, at_ms: int) -> None:
     """Wait for a known moment."""
-    state.wait = Wait(event.attempt, event.retry_at_ms, event.reason)
+    state.wait = Wait(event.attempt, event.retry_at_ms, event.reason, at_ms)
 
 
-def paused(state: SessionState, event: ev.TurnPaused, _seq: int, _at: int) -> None:
+def paused(state: SessionState, event: ev.TurnPaused, _seq: int, at_ms: int) -> None:
     """Wait for the cause to go away."""
     state.wait = None
-    state.pause = Pause(event.reason, event.message, event.advice, event.retry_at_ms)
+    state.pause = Pause(event.reason, event.message, event.advice, event.retry_at_ms, at_ms)
 
 
 def resumed(state: SessionState, event: ev.TurnResumed, _seq: int, _at: int) -> None:
