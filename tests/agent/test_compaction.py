@@ -37,6 +37,7 @@ async def test_a_summary_by_the_model_comes_into_force_and_can_be_undone(tmp_pat
         assert session.simulator.refusals == []
 
 
+@pytest.mark.survives("V3")
 async def test_B01_with_504_on_every_compaction_call_a_prompt_is_answered_and_a_digest_follows(
     tmp_path: Path,
 ) -> None:

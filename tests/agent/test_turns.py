@@ -99,7 +99,7 @@ async def test_an_answered_question_cannot_be_answered_otherwise(tmp_path: Path)
             await session.supervisor.answer("nonsense", "allow")
 
 
-@pytest.mark.survives("C05")
+@pytest.mark.survives("C05", "V5")
 async def test_504_ten_times_names_attempt_and_time_and_gets_its_answer_by_itself(
     tmp_path: Path,
 ) -> None:
@@ -116,6 +116,7 @@ async def test_504_ten_times_names_attempt_and_time_and_gets_its_answer_by_itsel
         assert len(session.of(ev.RetryScheduled)) == 10
 
 
+@pytest.mark.survives("V4")
 async def test_C01_a_silent_stream_is_cut_its_text_kept_and_the_answer_goes_on(
     tmp_path: Path,
 ) -> None:

@@ -117,15 +117,26 @@ CLASSES = {
     "D27": "host process death",
     "D28": "subtask tree lost",
     "D29": "hook lease orphan",
+    "V2": "no request is refused",
+    "V3": "a prompt while compaction fails for ever",
+    "V4": "a silent stream",
+    "V5": "504 ten times",
+    "V6": "kill -9 at any moment",
+    "V7": "a damaged stored record",
+    "V9": "mutants of real transcripts",
+    "V10": "a simulated world of faults",
+    "V11": "disk full, read-only, two servers, suspended",
 }
 """Classes of failures that users of AI coding tools report: poisoned histories (A), compaction (B),
-transport and provider (C), persistence and the editor's life cycle (D)."""
+transport and provider (C), persistence and the editor's life cycle (D); and the goals of survival
+(V) that the agents of today are measured by."""
 
 SECTIONS = {
     "A": "Poisoned history",
     "B": "Compaction",
     "C": "Transport and provider",
     "D": "Persistence, resume, editor life cycle",
+    "V": "Goals of survival",
 }
 
 _INTRODUCTION = """\
@@ -138,7 +149,7 @@ kill -9 campaign behind D27 and C10 can be played with as many points as one lik
 `make crashes POINTS=1000`.
 """
 
-_IN_NAME = re.compile(r"(?<![a-z0-9])([a-d]\d\d)(?![a-z0-9])", re.IGNORECASE)
+_IN_NAME = re.compile(r"(?<![a-z0-9])([a-d]\d\d|v\d{1,2})(?![a-z0-9])", re.IGNORECASE)
 _LEADING = re.compile(r"^(?:(?:[a-dprsv]\d{1,2}|to)_)+", re.IGNORECASE)
 
 
@@ -168,7 +179,7 @@ def played() -> list[Played]:
                 found.update(Played(code, place, node.name) for code in _codes(node))
     if unknown := {entry.code for entry in found} - set(CLASSES):
         raise ValueError(f"there are no classes {sorted(unknown)}")
-    return sorted(found)
+    return sorted(found, key=lambda entry: (entry.code[0], int(entry.code[1:]), entry))
 
 
 def _codes(test: ast.FunctionDef | ast.AsyncFunctionDef) -> Iterator[str]:

@@ -54,7 +54,7 @@ async def survive(server: Server, simulator: Simulator, fault: str, workspace: P
 @pytest.mark.survives(
     "A04", "A05", "A06", "A11", "A12", "A23", "A24", "A25", "A27", "A28", "A34", "A35"
 )
-@pytest.mark.survives("C01", "C03", "C11", "D22")
+@pytest.mark.survives("C01", "C03", "C11", "D22", "V2")
 async def test_P3_after_every_fault_the_next_prompt_gets_its_answer(
     faults: tuple[str, ...], tmp_path: Path
 ) -> None:

@@ -18,7 +18,7 @@ SEEDS = (1, 2, 3)
 
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("seed", SEEDS)
-@pytest.mark.survives("A01", "C10", "D24", "D27")
+@pytest.mark.survives("A01", "C10", "D24", "D27", "V6")
 async def test_P1_P6_nothing_shown_is_lost_and_nothing_runs_twice_whenever_the_server_is_killed(
     seed: int, tmp_path: Path
 ) -> None:

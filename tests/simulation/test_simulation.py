@@ -13,6 +13,7 @@ SEEDS_MAX = 40
 STEPS = 1_500
 
 
+@pytest.mark.survives("V10")
 @pytest.mark.parametrize("seed", range(10))
 def test_P1_P2_P3_P5_P6_P7_hold_whatever_a_seed_brings(seed: int) -> None:
     outcome = simulate(seed, STEPS)
