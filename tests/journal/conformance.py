@@ -170,6 +170,21 @@ class StoreConformance:
             await store.create(a_summary(), "owner-2", NOW_MS)
         assert await store.read("s1") == []
 
+    async def test_p1_a_session_is_created_together_with_its_beginning(self, store: Store) -> None:
+        lease = await store.create(a_summary(), "owner-1", NOW_MS, records(1, 2))
+        assert await store.read("s1") == records(1, 2)
+        assert (await store.summary("s1")).head_seq == 2
+        await store.append(lease, records(3, 3), BARRIER)
+        assert await store.read("s1") == records(1, 3)
+
+    @pytest.mark.parametrize("beginning", [[a_record(2)], [a_record(1), a_record(3)]])
+    async def test_a_session_that_begins_with_a_gap_is_not_created(
+        self, store: Store, beginning: list[Record]
+    ) -> None:
+        with pytest.raises(ValueError, match=r"begins with record 1|does not follow"):
+            await store.create(a_summary(), "owner-1", NOW_MS, beginning)
+        assert await store.summaries() == []
+
     async def test_an_unknown_session_is_named(self, store: Store) -> None:
         calls = [
             store.read("nobody"),

@@ -34,15 +34,15 @@ async def play(store: SqliteStore, promised: Journal) -> None:
     first = await store.create(a_summary("s1"), "owner", NOW_MS)
     promised.records["s1"] = []
     await append(store, first, promised, 1, 2)
-    second = await store.create(a_summary("s2"), "owner", NOW_MS)
-    promised.records["s2"] = []
+    second = await store.create(a_summary("s2"), "owner", NOW_MS, records(1, 2))
+    promised.records["s2"] = records(1, 2)
     promised.blobs.append(await store.put_blob(LARGE))
-    await store.append(second, records(1, 1), LAZY)
-    promised.records["s2"] += records(1, 1)
+    await store.append(second, records(3, 3), LAZY)
+    promised.records["s2"] += records(3, 3)
     await pipeline(store, first, promised)
     second = await store.acquire("s2", "owner", NOW_MS)
     await store.heartbeat([first, second], NOW_MS)
-    await append(store, second, promised, 2, 2, SummaryChange(title="Named"))
+    await append(store, second, promised, 4, 4, SummaryChange(title="Named"))
     promised.titles["s2"] = "Named"
     await store.release(second)
 
@@ -76,6 +76,7 @@ async def pipeline(store: SqliteStore, lease: Lease, promised: Journal) -> None:
 async def check_exactly(store: SqliteStore, promised: Journal) -> None:
     """What was acknowledged is there, what was refused is not."""
     assert await store.verify() == []
+    assert {s.session_id for s in await store.summaries()} == set(promised.records)
     for session_id, expected in promised.records.items():
         assert await store.read(session_id) == expected
     for session_id, title in promised.titles.items():
@@ -92,6 +93,9 @@ async def check_at_least(path: Path, vfs: str, promised: Journal) -> None:
         found = await store.read(session_id)
         assert found[: len(expected)] == expected
         assert found == records(1, len(found))
+    for summary in await store.summaries():
+        has_its_beginning = summary.head_seq >= 2
+        assert has_its_beginning or summary.session_id == "s1"  # which was created empty
     for digest in promised.blobs:
         assert await store.get_blob(digest) == LARGE
     await store.close()

@@ -236,11 +236,19 @@ class SimulatedStore:
 
     # -- the port --------------------------------------------------------------------------------
 
-    async def create(self, summary: SessionSummary, owner: str, now_ms: int) -> Lease:
-        return await self._write(
-            f"create {summary.session_id}",
-            lambda: self._disk.create(summary, owner, self._process, now_ms),
-        )
+    async def create(
+        self,
+        summary: SessionSummary,
+        owner: str,
+        now_ms: int,
+        records: Sequence[Record] = (),
+    ) -> Lease:
+        def create() -> Lease:
+            lease = self._disk.create(summary, owner, self._process, now_ms)
+            self._disk.append(lease, records, Durability.BARRIER, SummaryChange())
+            return lease
+
+        return await self._write(f"create {summary.session_id}", create)
 
     async def acquire(self, session_id: str, owner: str, now_ms: int) -> Lease:
         return await self._write(

@@ -16,7 +16,6 @@ from holdfast.agent.driver import Driver
 from holdfast.agent.services import Services
 from holdfast.journal import codec
 from holdfast.journal.store import (
-    Durability,
     Lease,
     SessionOwnedElsewhere,
     SessionSummary,
@@ -68,9 +67,8 @@ class Registry:
         records = [inp.Recorded(i, now, event) for i, event in enumerate(events, start=1)]
         for record in records:
             apply(state, record.event, record.seq, record.at_ms)
-        lease = await self._services.store.create(summary, self._owner, now)
         encoded = [codec.encode(record) for record in records]
-        await self._services.store.append(lease, encoded, Durability.BARRIER)
+        lease = await self._services.store.create(summary, self._owner, now, encoded)
         self._drivers[session_id] = self._driver(session_id, lease, state)
         return session_id
 

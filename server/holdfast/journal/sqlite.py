@@ -79,12 +79,24 @@ class SqliteStore:
         opened = await asyncio.to_thread(open_both, path, vfs)
         return cls(opened, vfs, process or ProcessIdentity.current())
 
-    async def create(self, summary: SessionSummary, owner: str, now_ms: int) -> Lease:
-        """Create an empty session and take its lease. Raises `ValueError` when the id is taken."""
+    async def create(
+        self,
+        summary: SessionSummary,
+        owner: str,
+        now_ms: int,
+        records: Sequence[Record] = (),
+    ) -> Lease:
+        """Create a session with its first records and take its lease, all in one transaction."""
+        sessions.require_contiguous(records)
+        if records and records[0].seq != 1:
+            raise ValueError(f"A session begins with record 1, not {records[0].seq}.")
 
         def run(connection: apsw.Connection) -> Lease:
             sessions.insert(connection, summary)
-            return take(connection, summary.session_id, owner, self._process, now_ms)
+            lease = take(connection, summary.session_id, owner, self._process, now_ms)
+            if records:
+                sessions.Append(lease, records, None, self._lost_tails)(connection)
+            return lease
 
         return await self._writing.submit(run, barrier=True)
 

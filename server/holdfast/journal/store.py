@@ -153,8 +153,19 @@ class StoreUnavailable(StoreError):
 class Store(Protocol):
     """A durable store of sessions. All methods may be called from one event loop, concurrently."""
 
-    async def create(self, summary: SessionSummary, owner: str, now_ms: int) -> Lease:
-        """Create an empty session (head 0) and take its lease. Raises `StoreUnavailable`."""
+    async def create(
+        self,
+        summary: SessionSummary,
+        owner: str,
+        now_ms: int,
+        records: Sequence[Record] = (),
+    ) -> Lease:
+        """Create a session that begins with `records`, on disk when this returns; take its lease.
+
+        The session, its records and the lease come into being together or not at all: no list
+        ever shows a session without its beginning. Raises `StoreUnavailable`, and `ValueError`
+        when the id is taken or the records' seqs do not count from 1.
+        """
         ...
 
     async def acquire(self, session_id: str, owner: str, now_ms: int) -> Lease:

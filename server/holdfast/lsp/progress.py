@@ -32,7 +32,6 @@ END_TIMEOUT_S: Final = 1.0
 _ENDS: Final = {
     CompactionEnd.CANCELLED: "Cancelled; nothing was changed.",
     CompactionEnd.SUPERSEDED: "Not needed any more.",
-    CompactionEnd.POINTLESS: "Nothing would have become smaller.",
 }
 
 

@@ -21,7 +21,6 @@ class CompactionEnd(StrEnum):
 
     CANCELLED = "cancelled"
     SUPERSEDED = "superseded"
-    POINTLESS = "pointless"
 
 
 class CompactionStarted(Event, frozen=True):
