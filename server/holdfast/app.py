@@ -6,16 +6,21 @@ import os
 import secrets
 import socket
 from collections.abc import Mapping
+from typing import Final
 
 from holdfast.agent.clock import SystemWorld
 from holdfast.agent.services import AgentSettings, Services
 from holdfast.agent.supervisor import Supervisor
 from holdfast.journal.sqlite import SqliteStore
-from holdfast.model import credentials
 from holdfast.model.anthropic_adapter import AnthropicModel
-from holdfast.settings import Settings
+from holdfast.model.credentials import CredentialSource
+from holdfast.settings import Continue, Settings
 from holdfast.tools.permissions import Answer, Rule
 from holdfast.tools.registry import Toolbox
+from holdfast.tools.traces import SUPPORTED, Traces
+
+TRACES: Final = "commands"
+"""The folder in the data directory where running commands leave their traces."""
 
 
 def agent_settings(settings: Settings) -> AgentSettings:
@@ -31,6 +36,8 @@ def agent_settings(settings: Settings) -> AgentSettings:
         idle_cut_s=settings.stream.idle_cut_s,
         retry_budget_s=settings.retry.budget_s,
         retry_max_delay_s=settings.retry.max_delay_s,
+        prices=settings.prices,
+        continue_interrupted=settings.continue_interrupted is Continue.ALWAYS,
         permissions=tuple(
             Rule(rule.tool, rule.pattern, Answer(rule.answer.value))
             for rule in settings.permissions
@@ -44,7 +51,7 @@ class Application:
     """
 
     def __init__(self, environment: Mapping[str, str] | None = None) -> None:
-        self._environment = os.environ if environment is None else environment
+        self._credentials = CredentialSource(os.environ if environment is None else environment)
         self._services: Services | None = None
         self._news: str | None = None
 
@@ -56,13 +63,15 @@ class Application:
         """
         store = await SqliteStore.open(settings.store_path)
         self._news = str(store.recovered) if store.recovered is not None else None
-        model = AnthropicModel(lambda: credentials.resolve(self._environment), settings.base_url)
+        model = AnthropicModel(self._credentials.current, settings.base_url)
         self._services = Services(
             store=store,
             model=model,
             tools=Toolbox(),
             world=SystemWorld(),
             settings=agent_settings(settings),
+            traces=Traces(settings.data_dir / TRACES) if SUPPORTED else None,
+            credentials=self._credentials,
         )
         owner = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
         return Supervisor(self._services, owner=owner, preload=model.preload)

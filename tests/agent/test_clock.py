@@ -20,6 +20,7 @@ from holdfast.agent.services import AgentSettings, Services
 from holdfast.agent.supervisor import Supervisor
 from holdfast.conversation.history import text
 from holdfast.journal.sqlite import SqliteStore
+from holdfast.journal.store import SessionOwnedElsewhere
 from holdfast.model import port
 from holdfast.session import events as ev
 from holdfast.session.failures import Failure, FailureKind
@@ -162,3 +163,23 @@ async def test_C09_an_answer_goes_on_whichever_way_the_clock_is_set(
     messages = await supervisor.messages(session_id, limit=None, before=None)
     assert messages[-1].text.split() == ["Hello.", "And", "good", "bye."]
     await supervisor.close()
+
+
+async def test_D10_an_owner_with_nothing_to_write_learns_that_it_was_superseded(
+    tmp_path: Path,
+) -> None:
+    """A stop that it acknowledged would stop nothing: the session runs elsewhere."""
+    asleep, awake = JumpyWorld(), JumpyWorld()
+    first = await supervise(tmp_path / "s.db", TroubledModel(), asleep)
+    session_id = await first.create(workspace_uri=None, title="t", model=None)
+    awake.offset_ms += HOUR_MS  # the first one's heartbeat is an hour old
+    second = await supervise(tmp_path / "s.db", TroubledModel(["Hello."]), awake)
+    await second.send(session_id, [text("hello")], None)
+    async with asyncio.timeout(LIMIT_S):
+        async for _ in first.follow(session_id, 0):
+            pass  # it ends when the first one has heard of it
+    asleep.offset_ms = awake.offset_ms
+    with pytest.raises(SessionOwnedElsewhere):
+        await first.stop(session_id)
+    await second.close()
+    await first.close()

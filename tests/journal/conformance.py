@@ -230,7 +230,7 @@ class StoreConformance:
     ) -> None:
         later = NOW_MS + FIVE_MINUTES_MS + 1
         taken = await store.acquire("s1", "owner-2", later)
-        await store.heartbeat([lease], later)
+        assert await store.heartbeat([taken, lease], later) == [lease], "the owner is told"
         await store.release(lease)
         with pytest.raises(LeaseLost):
             await store.append(lease, records(1, 1), BARRIER)
@@ -238,8 +238,8 @@ class StoreConformance:
 
     async def test_d10_a_heartbeat_keeps_the_lease(self, store: Store, lease: Lease) -> None:
         later = NOW_MS + FIVE_MINUTES_MS + 1
-        await store.heartbeat([lease], later)
-        await store.heartbeat([], later)
+        assert await store.heartbeat([lease], later) == []
+        assert await store.heartbeat([], later) == []
         with pytest.raises(SessionOwnedElsewhere):
             await store.acquire("s1", "owner-2", later)
 
@@ -312,6 +312,13 @@ class StoreConformance:
     async def test_an_unknown_blob_is_a_key_error(self, store: Store) -> None:
         with pytest.raises(KeyError):
             await store.get_blob("0" * 64)
+
+    async def test_a_dropped_blob_is_gone_and_the_others_stay(self, store: Store) -> None:
+        dropped, other = await store.put_blob(b"one"), await store.put_blob(b"other")
+        await store.drop_blobs([dropped, "0" * 64])
+        with pytest.raises(KeyError):
+            await store.get_blob(dropped)
+        assert await store.get_blob(other) == b"other"
 
     async def test_blobs_outlive_the_session_that_brought_them(
         self, store: Store, lease: Lease

@@ -211,6 +211,10 @@ async def test_every_command_of_the_table_does_its_work(
     question = asking["questions"][0]["questionId"]
     await client.command("holdfast.permission.answer", questionId=question, answer="allow")
     await client.until_phase(session, "idle")
+    shown = (await on_session("session.items"))["items"]
+    (call,) = [item["toolUseId"] for item in shown if item["kind"] == "tool"]
+    assert "from-the-tool" in (await on_session("tool.output", toolUseId=call))["text"]
+    assert (await on_session("tool.diff", toolUseId=call))["state"] == "unknown"
     await prompt("second", "p2")
     await prompt("third", "p3")
     assert (await on_session("session.repair", dryRun=True))["findings"] == []
@@ -236,5 +240,7 @@ async def test_every_command_of_the_table_does_its_work(
     listed = (await client.command("holdfast.session.list"))["sessions"]
     assert {row["sessionId"] for row in listed} == {session, imported["sessionId"]}
     assert (await client.command("holdfast.server.info"))["version"]
+    given = await client.command("holdfast.credentials.set", apiKey="another")
+    assert given == {"source": "client"}
     assert client.executed == set(COMMANDS)
     assert simulator.refusals == []

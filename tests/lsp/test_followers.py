@@ -3,92 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import random
-from collections.abc import Callable
-from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from holdfast.agent.api import Batch, SessionView
 from holdfast.journal.store import SessionUnknown
-from holdfast.lsp.followers import Followers
-from holdfast.lsp.framing import FrameParser
-from holdfast.lsp.outbox import Outbox
-from lsp.scripted import SESSION, ScriptedSupervisor
-
-
-class MemorySink:
-    """A sink that keeps everything; its reader takes nothing while `stalled`."""
-
-    def __init__(self) -> None:
-        self.data = b""
-        self.room = asyncio.Event()
-        self.room.set()
-
-    def write(self, data: bytes) -> None:
-        self.data += data
-
-    def pending(self) -> int:
-        return 0 if self.room.is_set() else 1 << 20
-
-    async def drain(self) -> None:
-        await self.room.wait()
-
-    async def close(self, timeout_s: float) -> None:
-        self.abort()
-
-    def abort(self) -> None:
-        self.room.set()
-
-
-class Audience:
-    """Keeps what it is told."""
-
-    def __init__(self) -> None:
-        self.seqs: list[int] = []
-        self.phases: list[str] = []
-        self.views = 0
-        self.ends = 0
-
-    def session_seen(self, view: SessionView) -> None:
-        self.views += 1
-        self.phases.append(view.status.phase)
-
-    def batch_seen(self, session_id: str, batch: Batch) -> None:
-        self.seqs += [record.seq for record in batch.events]
-        if batch.status is not None:
-            self.phases.append(batch.status.phase)
-
-    def session_ended(self, session_id: str) -> None:
-        self.ends += 1
-
-
-class Stage:
-    """One connection with its followers, on a scripted supervisor."""
-
-    def __init__(self, batch_size: Callable[[], int] = lambda: 512) -> None:
-        self.supervisor = ScriptedSupervisor(batch_size)
-        self.sink = MemorySink()
-        self.audience = Audience()
-        outbox = Outbox(self.sink)
-        self.followers = Followers(lambda: outbox, self._supervisor, (self.audience,), 0)
-
-    async def _supervisor(self) -> Any:
-        return self.supervisor
-
-    def received(self, method: str = "holdfast/event") -> list[dict[str, Any]]:
-        messages = [json.loads(body) for body in FrameParser().feed(self.sink.data)]
-        return [m["params"] for m in messages if m["method"] == method]
-
-    def seqs(self) -> list[int]:
-        return [params["seq"] for params in self.received()]
-
-    async def settle(self) -> None:
-        """Let all tasks do what they can do now."""
-        for _ in range(50):
-            await asyncio.sleep(0)
+from lsp.follower_stage import Stage
+from lsp.scripted import SESSION
 
 
 @given(st.lists(st.sampled_from(["event", "status", "stall", "read", "turn"])), st.integers(0, 99))
@@ -100,7 +22,7 @@ async def test_an_opened_session_is_followed_without_gap_or_repeat(
     stage = Stage(batch_size=lambda: chance.randint(1, 4))
     stage.supervisor.happen()
     view = await stage.supervisor.view(SESSION)
-    stage.followers.open(view, view.seq)
+    stage.open(view, view.seq)
     for step in steps:
         match step:
             case "event":
@@ -127,7 +49,7 @@ async def test_an_editor_that_does_not_read_stops_the_pulling_not_the_journal() 
     """S15: nothing is made for a reader who is behind."""
     stage = Stage(batch_size=lambda: 1)
     view = await stage.supervisor.view(SESSION)
-    stage.followers.open(view, 0)
+    stage.open(view, 0)
     await stage.settle()
     stage.sink.room.clear()
     for _ in range(1000):
@@ -160,7 +82,7 @@ async def test_opening_what_is_watched_tells_nobody_twice() -> None:
     await stage.settle()
     stage.supervisor.happen()
     view = await stage.supervisor.view(SESSION)
-    stage.followers.open(view, view.seq)
+    stage.open(view, view.seq)
     stage.supervisor.happen()
     await stage.settle()
     assert stage.seqs() == [3]
@@ -172,9 +94,9 @@ async def test_opening_again_sends_again_from_where_it_was_asked() -> None:
     stage = Stage()
     stage.supervisor.happen()
     view = await stage.supervisor.view(SESSION)
-    stage.followers.open(view, 0)
+    stage.open(view, 0)
     await stage.settle()
-    stage.followers.open(view, 0)
+    stage.open(view, 0)
     await stage.settle()
     assert stage.seqs() == [1, 1]
     assert stage.supervisor.followers == 1
@@ -201,13 +123,13 @@ async def test_the_end_of_a_connection_ends_its_followers_and_nothing_else() -> 
     """P9: the session does not notice."""
     stage = Stage()
     view = await stage.supervisor.view(SESSION)
-    stage.followers.open(view, 0)
+    stage.open(view, 0)
     await stage.settle()
     await stage.followers.close()
     assert (stage.supervisor.followers, stage.audience.ends) == (0, 1)
     assert stage.supervisor.calls == []
     await stage.followers.watch(SESSION)
-    stage.followers.open(view, 0)
+    stage.open(view, 0)
     await stage.settle()
     assert stage.supervisor.followers == 0, "nothing begins after the end"
 
@@ -215,7 +137,7 @@ async def test_the_end_of_a_connection_ends_its_followers_and_nothing_else() -> 
 async def test_a_session_that_moved_to_another_server_is_followed_from_outside() -> None:
     stage = Stage()
     view = await stage.supervisor.view(SESSION)
-    stage.followers.open(view, 0)
+    stage.open(view, 0)
     stage.supervisor.happen()
     await stage.settle()
     stage.supervisor.close_feeds()
@@ -229,7 +151,7 @@ async def test_a_session_that_moved_to_another_server_is_followed_from_outside()
 async def test_a_deleted_session_ends_its_follower() -> None:
     stage = Stage()
     view = await stage.supervisor.view(SESSION)
-    stage.followers.open(view, 0)
+    stage.open(view, 0)
     await stage.settle()
     stage.supervisor.deleted = True
     stage.supervisor.close_feeds()

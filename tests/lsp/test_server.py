@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from holdfast.agent.api import OpenQuestion
+from holdfast.agent.api import OpenQuestion, SessionEntry, SessionList
+from holdfast.agent.overview import Overview
 from holdfast.journal.store import StoreTooNew
 from holdfast.lsp.connection import Connection
 from holdfast.lsp.framing import FrameParser
@@ -31,6 +32,8 @@ class ServedSupervisor(ScriptedSupervisor):
     def __init__(self, recovered: list[str] | None = None) -> None:
         super().__init__()
         self.editors: dict[str, Editor | None] = {}
+        self.overview = Overview()
+        self.entries_now: tuple[SessionEntry, ...] = ()
         self.recovered = recovered or []
         self.folders: list[str] = []
         self.closed = False
@@ -39,8 +42,10 @@ class ServedSupervisor(ScriptedSupervisor):
         self.folders = list(workspace_uris)
         return self.recovered
 
-    async def summaries(self) -> list[Any]:
-        return []
+    async def entries(self, after: int | None = None) -> SessionList:
+        if after is not None:
+            await self.overview.after(after)
+        return SessionList(self.entries_now, self.overview.version)
 
     def use_editor(self, connection_id: str, editor: Editor | None) -> None:
         self.editors[connection_id] = editor
@@ -294,6 +299,20 @@ async def test_the_answer_to_open_comes_before_what_follows_it() -> None:
         supervisor.happen()
         event = await wire.until_method("holdfast/event")
         assert event["params"]["seq"] == 2
+
+
+async def test_the_answer_to_list_comes_before_the_changes_that_follow_it() -> None:
+    supervisor = ServedSupervisor()
+    async with serving(Composer(supervisor=supervisor)) as wire:
+        await wire.initialize({})
+        assert await wire.command("holdfast.session.list", follow=True)
+        entry = SessionEntry(SESSION, "A session", None, None, "idle", 1, 2, 3, archived=False)
+        supervisor.entries_now = (entry,)
+        supervisor.overview.touch()
+        told = await wire.until_method("holdfast/sessions")
+        assert told["params"]["removed"] == []
+        assert [line["sessionId"] for line in told["params"]["sessions"]] == [SESSION]
+        assert "status" not in told["params"]["sessions"][0]
 
 
 async def test_a_long_past_is_not_answered_in_one_piece() -> None:

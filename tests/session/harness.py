@@ -23,8 +23,15 @@ from holdfast.session.state import CallState, Phase, SessionState
 LIMITS = inp.Limits(model="m", window_tokens=3_000, retry_budget_ms=60_000)
 
 
-CALL_EFFECTS = (inp.Judge, inp.LookBefore, inp.LookAfter, inp.RunTool)
+CALL_EFFECTS = (inp.Judge, inp.LookBefore, inp.LookAfter, inp.LookForTrace, inp.RunTool)
 EVIDENCE = ev.FileEvidence(path="a.txt", sha256="0" * 64, size=3)
+
+LEFT = (
+    None,
+    ev.CommandEvidence(found="ended", pid=7, exit_code=0),
+    ev.CommandEvidence(found="stopped", pid=7),
+    ev.CommandEvidence(found="nothing"),
+)
 
 
 class World:
@@ -151,10 +158,14 @@ class World:
             case inp.LookBefore():
                 self.pending.remove(effect)
                 before = self.random.choice((None, EVIDENCE))
-                self.give(inp.Looked(effect.tool_use_id, before))
+                traced = self.random.random() < 0.5
+                self.give(inp.Looked(effect.tool_use_id, before, traced))
             case inp.LookAfter():
                 self.pending.remove(effect)
                 self.give(inp.LookedAgain(effect.tool_use_id, self.random.choice((None, EVIDENCE))))
+            case inp.LookForTrace():
+                self.pending.remove(effect)
+                self.give(inp.TraceFound(effect.tool_use_id, self.random.choice(LEFT), "out"))
             case inp.RunTool():
                 self.pending.remove(effect)
                 bad = self.random.random() < 0.2

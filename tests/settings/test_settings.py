@@ -16,7 +16,9 @@ from hypothesis import strategies as st
 from holdfast.settings import (
     Answer,
     CompactionSettings,
+    Continue,
     PermissionRule,
+    Price,
     Problem,
     RetrySettings,
     Settings,
@@ -39,6 +41,8 @@ SAMPLE: dict[str, Any] = {
     "retry.maxDelaySeconds": 5,
     "retry.budgetSeconds": 50,
     "permissions": [{"tool": "run", "pattern": "make *", "answer": "allow"}],
+    "prices": [{"model": "m-*", "input": 5, "output": 25, "cacheRead": 0.5, "cacheWrite": 6.25}],
+    "continueInterrupted": "ask",
 }
 SAMPLE_VALUES: dict[str, Any] = {
     "model": "claude-haiku-5-5",
@@ -49,6 +53,8 @@ SAMPLE_VALUES: dict[str, Any] = {
     "stream": StreamSettings(idle_warn_s=2, idle_cut_s=20),
     "retry": RetrySettings(max_delay_s=5, budget_s=50),
     "permissions": (PermissionRule("run", "make *", Answer.ALLOW),),
+    "prices": (Price("m-*", input=5, output=25, cache_read=0.5, cache_write=6.25),),
+    "continue_interrupted": Continue.ASK,
 }
 
 _json = st.recursive(
@@ -151,6 +157,8 @@ def test_what_editors_keep_for_themselves_is_no_problem() -> None:
         ("stream.idleCutSeconds", float("nan"), "nan", "a number from 0.1 to 3600"),
         ("retry.budgetSeconds", float("inf"), "inf", "600.0 is used"),
         ("permissions", "allow", '"allow"', "you are asked about every call"),
+        ("prices", "free", '"free"', "no cost is shown"),
+        ("continueInterrupted", "never", '"never"', "always is used"),
     ],
 )
 def test_a_wrong_value_is_named_and_the_default_is_used(
@@ -222,6 +230,30 @@ def test_one_wrong_permission_withdraws_all_so_that_a_person_is_asked(
     allow_all = {"tool": "*", "pattern": "*", "answer": "allow"}
     problem = the_problem({"permissions": [allow_all, rule]})
     assert problem.name == f"holdfast.permissions{at}"
+
+
+@pytest.mark.parametrize(
+    ("change", "at"),
+    [
+        ({"input": -1}, "[1].input"),
+        ({"cacheRead": "0.5"}, "[1].cacheRead"),
+        ({"output": True}, "[1].output"),
+        ({"model": ""}, "[1].model"),
+        ({"currency": "EUR"}, "[1]"),
+    ],
+)
+def test_one_wrong_price_leaves_no_price_in_force(change: dict[str, Any], at: str) -> None:
+    [price] = SAMPLE["prices"]
+    problem = the_problem({"prices": [price, {**price, **change}]})
+    assert problem.name == f"holdfast.prices{at}"
+    assert "no cost is shown" in problem.message
+
+
+def test_a_price_without_all_its_members_is_none() -> None:
+    [price] = SAMPLE["prices"]
+    for member in price:
+        less = {name: value for name, value in price.items() if name != member}
+        assert the_problem({"prices": [less]}).name == "holdfast.prices[0]"
 
 
 def test_the_editor_goes_before_the_environment() -> None:

@@ -24,7 +24,8 @@ def main() -> int:
     options = parser.parse_args()
     if options.seed is not None:
         outcome = simulate(options.seed, options.steps)
-        print(*outcome.trace, str(outcome).splitlines()[-2 if outcome.broken else -1], sep="\n")
+        last = str(outcome).splitlines()[-2 if outcome.broken else -1]
+        print(*outcome.trace, last, f"digest {outcome.digest}", sep="\n")
         return int(outcome.broken is not None)
     return _many(options)
 

@@ -95,15 +95,10 @@ class Disk:
     def sync(self) -> None:
         self._unsynced.clear()
 
-    def is_unsynced(self, session_id: str, prompt_id: str) -> bool:
-        """Say whether a power cut now could lose a prompt."""
-        file = self.sessions[session_id]
+    def unsynced(self, session_id: str) -> Sequence[Record]:
+        """Return the records of a session that a power cut now could lose."""
         heads = [head for sid, head in self._unsynced if sid == session_id]
-        return bool(heads) and any(
-            prompt_id.encode() in record.payload
-            for record in file.records[min(heads) :]
-            if record.type == "promptAccepted"
-        )
+        return self.sessions[session_id].records[min(heads) :] if heads else ()
 
     def file(self, session_id: str) -> SessionFile:
         found = self.sessions.get(session_id)
@@ -256,13 +251,15 @@ class SimulatedStore:
             lambda: self._disk.take(session_id, owner, self._process, now_ms),
         )
 
-    async def heartbeat(self, leases: Sequence[Lease], now_ms: int) -> None:
-        await self._write("heartbeat", lambda: self._beat(leases, now_ms))
+    async def heartbeat(self, leases: Sequence[Lease], now_ms: int) -> list[Lease]:
+        return await self._write("heartbeat", lambda: self._beat(leases, now_ms))
 
-    def _beat(self, leases: Sequence[Lease], now_ms: int) -> None:
+    def _beat(self, leases: Sequence[Lease], now_ms: int) -> list[Lease]:
+        lost = [lease for lease in leases if not self._disk.current(lease)]
         for lease in leases:
-            if self._disk.current(lease):
+            if lease not in lost:
                 self._disk.file(lease.session_id).heartbeat_ms = now_ms
+        return lost
 
     async def release(self, lease: Lease) -> None:
         await self._write("release", lambda: self._give_back(lease))
@@ -325,6 +322,10 @@ class SimulatedStore:
         digest = hashlib.sha256(content).hexdigest()
         self._disk.blobs[digest] = content
         return digest
+
+    async def drop_blobs(self, digests: Sequence[str]) -> None:
+        for digest in digests:
+            self._disk.blobs.pop(digest, None)
 
     async def get_blob(self, digest: str) -> bytes:
         return self._disk.blobs[digest]

@@ -35,7 +35,9 @@ class Stage(Protocol):
     kind: bool
     offset_ms: int
     effects: dict[int, int]
+    model_trouble_rate: float
 
+    def outage(self) -> FailureKind | None: ...
     def kills(self, process: Process, where: str) -> bool: ...
     def note(self, kind: str, what: str) -> None: ...
     def complain(self, promise: str, what: str) -> None: ...
@@ -107,6 +109,9 @@ class SimulatedModel:
         self, request: port.ModelRequest, turn: bool
     ) -> AsyncIterator[port.StreamItem]:
         stage, chance = self._stage, self._stage.chance
+        if (kind := stage.outage()) is not None:
+            stage.note("fault", f"{self._process.name} model fault: {kind}")
+            raise port.ModelFailed(Failure(kind=kind, message="an outage"))
         plan = self._turn(chance) if turn else self._summary(chance)
         fault_at = chance.randint(0, len(plan) + 1) if self._troubled(chance) else None
         for n, item in enumerate(plan):
@@ -122,7 +127,7 @@ class SimulatedModel:
             yield item
 
     def _troubled(self, chance: Random) -> bool:
-        return not self._stage.kind and chance.random() < 0.4
+        return not self._stage.kind and chance.random() < self._stage.model_trouble_rate
 
     async def _fault(self, chance: Random, request: port.ModelRequest) -> bool:
         """Fail in one of the ways a model can; True when the stream just ends."""

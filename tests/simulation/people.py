@@ -7,7 +7,7 @@ once, in order, and only after its commit. A person's memory outlives every proc
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from random import Random
 from typing import Any, Protocol
 
@@ -94,6 +94,7 @@ class People:
         self._stage = stage
         self.prompts: dict[tuple[str, str], str] = {}
         self.acknowledged: dict[tuple[str, str], str] = {}
+        self.stopped: dict[tuple[str, str], None] = {}
         self.waiting: dict[int, tuple[Process, str]] = {}
         self.followers: list[Follower] = []
         self._deeds: list[tuple[int, Callable[[Host, SessionFile, str], Awaitable[object]]]] = [
@@ -162,6 +163,20 @@ class People:
         self._stage.note("person", f"{host.process.name} follows {follower.session_id}")
         host.process.spawn(follower.follow(host))
 
+    def _told(self, file: SessionFile, since: int, record: str) -> None:
+        """Hold the server to what it said was done: the record of it is in the journal."""
+        if not any(found.type == record for found in file.records[since:]):
+            self._stage.complain("P1", f"{record} was acknowledged, not recorded")
+        self._safe(file.summary.session_id, record, "")
+
+    def _safe(self, session_id: str, record: str, words: str) -> None:
+        """What was acknowledged would be there after a power cut now."""
+        if self._alive(session_id) and any(
+            found.type == record and words.encode() in found.payload
+            for found in self._stage.disk.unsynced(session_id)
+        ):
+            self._stage.complain("P1", f"{record} {words} would not survive a power cut")
+
     # -- deeds -----------------------------------------------------------------------------------
 
     async def _create(self, host: Host) -> None:
@@ -181,8 +196,7 @@ class People:
         if file is not None:
             if file.witness.accepted.get(prompt_id) != accepted.turn_id:
                 self._stage.complain("P1", f"prompt {prompt_id} was acknowledged, not recorded")
-            if self._stage.disk.is_unsynced(session_id, prompt_id):
-                self._stage.complain("P1", f"prompt {prompt_id} would not survive a power cut")
+            self._safe(session_id, "promptAccepted", prompt_id)
         self.acknowledged[session_id, prompt_id] = accepted.turn_id
         self._stage.note("told", f"{prompt_id} accepted as {accepted.turn_id}")
         return accepted.turn_id
@@ -197,35 +211,70 @@ class People:
         else:
             await self._send(host, file, session_id)
 
-    async def _stop(self, host: Host, _file: SessionFile, session_id: str) -> None:
-        stage = self._stage
+    def missing(self) -> Iterator[str]:
+        """Say what of all that was acknowledged the journals do not hold."""
+        for (session_id, prompt_id), turn_id in self.acknowledged.items():
+            file = self._stage.disk.sessions.get(session_id)
+            if file is not None and file.witness.accepted.get(prompt_id) != turn_id:
+                yield f"{session_id}: prompt {prompt_id} is gone"
+        for session_id, turn_id in self.stopped:
+            file = self._stage.disk.sessions.get(session_id)
+            if file is not None and turn_id not in file.witness.ended:
+                yield f"{session_id}: the stop of turn {turn_id} is forgotten"
+
+    async def _stop(self, host: Host, file: SessionFile, session_id: str) -> None:
+        stage, turn = self._stage, file.witness.state.turn
         begun, troubles = stage.loop.time(), stage.troubles
         streams = {s for s in host.model.open if s.session_id == session_id}
         await host.supervisor.stop(session_id)
         stage.note("told", f"{session_id} stopped")
+        if turn is not None and file.holder is host.process:
+            if turn.turn_id not in file.witness.ended:
+                stage.complain("P7", f"{session_id}: stopped, but {turn.turn_id} has not ended")
+            self.stopped[session_id, turn.turn_id] = None
+            self._safe(session_id, "turnEnded", turn.turn_id)
         if streams & host.model.open:
             stage.complain("P7", f"{session_id}: stop left a request of the model open")
         took = stage.loop.time() - begun
         if took > STOP_MAX_S and stage.troubles == troubles and begun > stage.rough_until() + 3.0:
             stage.complain("P7", f"{session_id}: stop took {took:.3f} s")
 
+    async def resume(self, host: Host, session_id: str) -> str:
+        """Ask to go on; meanwhile what a stop held back may begin."""
+        ledger = self._stage.disk.file(session_id).witness.ledger
+        ledger.resuming += 1
+        try:
+            return await host.supervisor.resume(session_id)
+        finally:
+            ledger.resuming -= 1
+
     async def _resume(self, host: Host, _file: SessionFile, session_id: str) -> None:
-        await host.supervisor.resume(session_id)
+        await self.resume(host, session_id)
 
     async def _answer(self, host: Host, file: SessionFile, session_id: str) -> None:
         chance = self._stage.chance
         known = list(file.witness.state.questions) * 5 + list(file.witness.state.answered)[-3:]
         question = chance.choice(known) if known else f"{session_id}:toolu_nothing"
         answer = chance.choice(("allow", "allow", "allowAlways", "deny"))
+        if chance.random() < 0.2:  # Two editors ask, and two people answer at once.
+            other = chance.choice(("allow", "deny"))
+            self.begin(host, f"answer {session_id}", lambda: self._say(host, file, question, other))
         for _ in range(chance.choice((1, 1, 2))):
-            await host.supervisor.answer(question, answer)
-            if question in file.witness.state.questions:
-                self._stage.complain("P1", f"the answer to {question} was taken, not recorded")
+            await self._say(host, file, question, answer)
+
+    async def _say(self, host: Host, file: SessionFile, question: str, answer: Any) -> None:
+        await host.supervisor.answer(question, answer)
+        self._safe(file.summary.session_id, "questionAnswered", question)
+        recorded = file.witness.state.answered.get(question)
+        if recorded != answer:
+            self._stage.complain("P1", f"{question}: {answer} was taken, {recorded} is recorded")
 
     async def _compact(self, host: Host, file: SessionFile, session_id: str) -> None:
         compaction = await host.supervisor.compact(session_id, self._stage.chance.choice(("", "x")))
         if compaction not in file.witness.compactions and self._alive(session_id):
             self._stage.complain("P1", f"compaction {compaction} was promised, not recorded")
+        if self._stage.chance.random() < 0.3:  # Somebody else goes back meanwhile.
+            self.begin(host, f"rewind {session_id}", lambda: self._rewind(host, file, session_id))
 
     def _alive(self, session_id: str) -> bool:
         return session_id in self._stage.disk.sessions
@@ -233,14 +282,19 @@ class People:
     async def _cancel(self, host: Host, _file: SessionFile, session_id: str) -> None:
         await host.supervisor.cancel_compaction(session_id)
 
-    async def _undo(self, host: Host, _file: SessionFile, session_id: str) -> None:
-        await host.supervisor.undo_compaction(session_id)
+    async def _undo(self, host: Host, file: SessionFile, session_id: str) -> None:
+        since = file.head
+        if await host.supervisor.undo_compaction(session_id) is not None:
+            self._told(file, since, "compactionUndone")
 
     async def _rewind(self, host: Host, file: SessionFile, session_id: str) -> None:
         known = list(file.witness.state.prompt_origins) or ["nothing"]
         if self._stage.chance.random() < 0.5:
             self.begin(host, f"send {session_id}", lambda: self._send(host, file, session_id))
-        await host.supervisor.rewind(session_id, self._stage.chance.choice(known))
+        prompt_id = self._stage.chance.choice(known)
+        await host.supervisor.rewind(session_id, prompt_id)
+        if prompt_id in file.witness.state.visible_prompts():
+            self._stage.complain("P1", f"{session_id}: {prompt_id} was rewound, and is there")
 
     async def _fork(self, host: Host, file: SessionFile, session_id: str) -> None:
         if len(self._stage.disk.sessions) >= 5:
@@ -250,13 +304,17 @@ class People:
 
     async def _repair(self, host: Host, file: SessionFile, session_id: str) -> None:
         if file.witness.state.repairs and self._stage.chance.random() < 0.5:
-            await host.supervisor.undo_repair(session_id, next(iter(file.witness.state.repairs)))
+            since, repair_id = file.head, next(iter(file.witness.state.repairs))
+            await host.supervisor.undo_repair(session_id, repair_id)
+            self._told(file, since, "repairUndone")
             return
         dry_run = self._stage.chance.random() < 0.5
         await host.supervisor.repair(session_id, dry_run=dry_run)
 
-    async def _rename(self, host: Host, _file: SessionFile, session_id: str) -> None:
+    async def _rename(self, host: Host, file: SessionFile, session_id: str) -> None:
+        since = file.head
         await host.supervisor.rename(session_id, words(self._stage.chance, 2))
+        self._told(file, since, "sessionRenamed")
         await host.supervisor.archive(session_id, self._stage.chance.random() < 0.5)
 
     async def _select(self, host: Host, _file: SessionFile, session_id: str) -> None:

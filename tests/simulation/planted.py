@@ -11,16 +11,19 @@ from contextlib import contextmanager
 from typing import Any
 
 import attrs
+from msgspec import structs
 
 from holdfast.agent import compactor
+from holdfast.agent.api import Accepted
 from holdfast.agent.driver import Driver
 from holdfast.agent.feed import Feed
+from holdfast.agent.supervisor import Supervisor
 from holdfast.conversation import cut_points
 from holdfast.journal.store import Durability, LeaseLost, StoreUnavailable
-from holdfast.session import compaction, lifecycle, model_calls, tool_calls
+from holdfast.session import compaction, fold, lifecycle, model_calls, tool_calls
 from holdfast.session import events as ev
 from holdfast.session import inputs as inp
-from holdfast.session.state import CallState
+from holdfast.session.state import CallState, Phase, SessionState
 from holdfast.session.step import Step
 from simulation.disk import SimulatedStore
 
@@ -49,12 +52,15 @@ def planted(bug: Bug) -> Iterator[None]:
 
 
 def _get(place: Any, key: Any) -> Any:
-    return place[key] if isinstance(place, dict) else getattr(place, key)
+    return place.get(key) if isinstance(place, dict) else getattr(place, key)
 
 
 def _set(place: Any, key: Any, value: Any) -> None:
     if isinstance(place, dict):
-        place[key] = value
+        if value is None:
+            del place[key]
+        else:
+            place[key] = value
     else:
         setattr(place, key, value)
 
@@ -208,6 +214,136 @@ def _swallows_what_was_refused(persist: Any) -> Any:
     return swallow
 
 
+def _goes_on_at_once(_tick: Any) -> Any:
+    def early(step: Step, _given: inp.Tick) -> None:
+        """Take every look at the clock for the time that was waited for."""
+        if step.state.wait is not None or step.state.pause is not None:
+            step.emit(ev.TurnResumed(by="timer"))
+            model_calls.request(step)
+
+    return early
+
+
+def _goes_on_late(tick: Any) -> Any:
+    def late(step: Step, given: inp.Tick) -> None:
+        due = step.state.wait or step.state.pause
+        at_ms = due.retry_at_ms + 60_000 if due and due.retry_at_ms else 0
+        if step.env.now_ms < at_ms:
+            step.want(inp.WakeAt(at_ms))
+        else:
+            tick(step, given)
+
+    return late
+
+
+def _hears_no_retry_after(retry: Any) -> Any:
+    def deaf(step: Step, turn: Any, failure: Any, policy: Any) -> None:
+        retry(step, turn, structs.replace(failure, retry_after_ms=None), policy)
+
+    return deaf
+
+
+def _counts_anew(fold_event: Any) -> Any:
+    """The fold takes an event for a reason to try as often as at the beginning."""
+
+    def count(state: SessionState, event: Any, seq: int, at_ms: int) -> None:
+        if fold_event is not None:
+            fold_event(state, event, seq, at_ms)
+        if state.turn is not None:
+            state.turn.attempts = 0
+
+    return count
+
+
+def _keeps_the_trouble_in_mind(fold_event: Any) -> Any:
+    """The fold counts attempts anew after progress, but not the time that they may take."""
+
+    def strict(state: SessionState, event: Any, seq: int, at_ms: int) -> None:
+        since_ms = state.turn.trouble_since_ms if state.turn else None
+        fold_event(state, event, seq, at_ms)
+        if state.turn is not None:
+            state.turn.trouble_since_ms = since_ms
+
+    return strict
+
+
+def _takes_over_the_turn_id(submit: Any) -> Any:
+    def take_over(step: Step, given: inp.Submit) -> None:
+        turn = step.state.turn
+        if turn is not None and step.state.phase is Phase.PAUSED:
+            given = attrs.evolve(given, turn_id=turn.turn_id)
+        submit(step, given)
+
+    return take_over
+
+
+def _takes_silence_for_a_yes(recover: Any) -> Any:
+    def trusting(step: Step) -> None:
+        for question in list(step.state.questions.values()):
+            step.emit(
+                ev.ToolAuthorised(tool_use_id=question.tool_use_id, by="restart", mutates=True)
+            )
+        recover(step)
+
+    return trusting
+
+
+def _records_every_answer(answered: Any) -> Any:
+    def every(step: Step, given: inp.Answered) -> None:
+        if given.question_id in step.state.answered and step.state.calls:
+            step.emit(ev.QuestionAnswered(question_id=given.question_id, answer=given.answer))
+        answered(step, given)
+
+    return every
+
+
+def _stops_lazily(append: Any) -> Any:
+    async def lazily(
+        self: Any, lease: Any, records: Any, durability: Durability, change: Any = None
+    ) -> None:
+        if any(record.type == "stopRequested" for record in records):
+            durability = Durability.LAZY
+        await append(self, lease, records, durability, change)
+
+    return lazily
+
+
+def _starts_what_is_held(restarted: Any) -> Any:
+    def start(step: Step, given: inp.Restarted) -> None:
+        restarted(step, given)
+        model_calls.next_turn(step, held_too=True)
+
+    return start
+
+
+def _commits_over_anything(commit: Any) -> Any:
+    def blindly(step: Step) -> None:
+        running = step.state.compaction
+        if running is not None and running.summary is not None and not step.state.requested:
+            compaction_id = running.started.compaction_id
+            step.emit(ev.CompactionCommitted(compaction_id=compaction_id))
+
+    return blindly
+
+
+def _drops_an_undo(note: Any) -> Any:
+    def drop(step: Step, given: inp.Note) -> None:
+        undone = any(isinstance(event, ev.CompactionUndone) for event in given.events)
+        if not undone or step.state.turn is None:
+            note(step, given)
+
+    return drop
+
+
+def _loses_the_text(cut: Any) -> Any:
+    def lose(state: SessionState, event: Any, seq: int, at_ms: int) -> None:
+        if state.response is not None and event.cause is not ev.CutCause.STOPPED:
+            state.response.texts.clear()
+        cut(state, event, seq, at_ms)
+
+    return lose
+
+
 def _does_nothing(_original: Any) -> Any:
     return lambda *_: None
 
@@ -218,6 +354,29 @@ def _skips_an_event(after: Any) -> Any:
         return [found[-1]] if len(found) > 3 else found
 
     return skip
+
+
+def _sends_what_is_known_at_once(send: Any) -> Any:
+    async def known(
+        self: Supervisor, session_id: str, content: Any, prompt_id: str | None, *rest: Any
+    ) -> Any:
+        driver = await self._sessions.owned(session_id)
+        if prompt_id in driver.state.prompts:
+            return Accepted(driver.state.prompts[prompt_id], prompt_id, driver.feed.head, False)
+        return await send(self, session_id, content, prompt_id, *rest)
+
+    return known
+
+
+def _acknowledges_any_answer(answer: Any) -> Any:
+    async def any_answer(self: Supervisor, question_id: str, given: Any) -> None:
+        driver = await self._sessions.settled(question_id.partition(":")[0])
+        if question_id in driver.state.questions:
+            await driver.ask(inp.Answered(question_id, given))
+        else:
+            await answer(self, question_id, given)
+
+    return any_answer
 
 
 BUGS: Sequence[Bug] = (
@@ -253,9 +412,64 @@ BUGS: Sequence[Bug] = (
     ),
     Bug("a refused write counts as done", ((Driver, "_persist", _swallows_what_was_refused),)),
     Bug("a follower misses events", ((Feed, "_after", _skips_an_event),)),
+    Bug(
+        "the timer of a retry is never set",
+        ((lifecycle._DECISIONS, inp.Failed, _without_a_timer),),
+    ),
+    Bug("a retry comes before its time", ((lifecycle._DECISIONS, inp.Tick, _goes_on_at_once),)),
+    Bug("a retry comes late", ((lifecycle._DECISIONS, inp.Tick, _goes_on_late),)),
+    Bug(
+        "the server's retry-after is not heard",
+        ((model_calls, "_retry", _hears_no_retry_after),),
+    ),
+    Bug(
+        "a restart counts attempts anew",
+        ((fold._HANDLERS, ev.SessionRecovered, _counts_anew),),
+    ),
+    Bug(
+        "progress does not reset the budget",
+        ((fold._HANDLERS, ev.ResponseFinished, _keeps_the_trouble_in_mind),),
+    ),
+    Bug(
+        "a prompt takes over the id of the turn that it supersedes",
+        ((lifecycle._DECISIONS, inp.Submit, _takes_over_the_turn_id),),
+    ),
+    Bug(
+        "a restart takes an open question for a yes",
+        ((tool_calls, "recover", _takes_silence_for_a_yes),),
+    ),
+    Bug(
+        "a question is answered twice",
+        ((lifecycle._DECISIONS, inp.Answered, _records_every_answer),),
+    ),
+    Bug("a power cut forgets a stop", ((SimulatedStore, "append", _stops_lazily),)),
+    Bug(
+        "a restart starts what a stop held back",
+        ((lifecycle._DECISIONS, inp.Restarted, _starts_what_is_held),),
+    ),
+    Bug(
+        "a compaction is committed over a history that has changed",
+        ((compaction, "commit_prepared", _commits_over_anything),),
+    ),
+    Bug(
+        "an undo during a turn is acknowledged and dropped",
+        ((lifecycle._DECISIONS, inp.Note, _drops_an_undo),),
+    ),
+    Bug(
+        "the text of a cut answer is lost",
+        ((fold._HANDLERS, ev.ResponseCut, _loses_the_text),),
+    ),
 )
 
-FOUND: Sequence[tuple[int, Bug]] = (
-    (0, Bug("a state is shown that is not durable", ((Driver, "is_durable", lambda _: True),))),
+FOUND: Sequence[Bug] = (
+    Bug("a state is shown that is not durable", ((Driver, "is_durable", lambda _: True),)),
+    Bug(
+        "a prompt that is known is acknowledged though it is not durable yet",
+        ((Supervisor, "send", _sends_what_is_known_at_once),),
+    ),
+    Bug(
+        "two answers to one question are both acknowledged",
+        ((Supervisor, "answer", _acknowledges_any_answer),),
+    ),
 )
-"""Bugs that the simulation found in the core, planted again, with a seed that finds each."""
+"""Bugs that the simulation found in the core, planted again."""

@@ -8,6 +8,7 @@ first broken promise ends the run, with the seed and the last things that happen
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import logging
 from asyncio import events as asyncio_events
 from collections import Counter, deque
@@ -18,14 +19,21 @@ import attrs
 from holdfast.agent.services import AgentSettings, Services
 from holdfast.agent.supervisor import Supervisor
 from holdfast.journal.store import LeaseLost, StoreError
+from holdfast.session.failures import FailureKind
+from holdfast.session.state import Phase
 from holdfast.tools.permissions import Answer, Rule
 from simulation.disk import Disk, SimulatedStore
+from simulation.ledger import RETRY_BUDGET_MS, RETRY_MAX_DELAY_MS
 from simulation.loop import Process, SimulatedLoop
 from simulation.parts import SimulatedModel, SimulatedTools, SimulatedWorld
 from simulation.people import People
+from simulation.watch import Watch
 
 TRACE_LINES = 60
-TROUBLES = ("second", "full", "slow", "clock", "freeze", "close", "kill", "power")
+TROUBLES = ("second", "full", "slow", "clock", "freeze", "close", "kill", "power", "outage")
+PASSING = (FailureKind.NETWORK, FailureKind.OVERLOADED, FailureKind.RATE_LIMITED)
+PACES_S = ((0.0, 0.0, 0.001, 0.02, 0.02, 0.3, 2.0, 9.0), (0.0, 0.02, 0.3, 9.0, 40.0))
+"""How long people take for their next deed; the slow ones let the sessions go on by themselves."""
 STUCK_S = 400.0
 SLACK_S = 30.0
 CLEAN_LOG = (
@@ -38,10 +46,11 @@ CLEAN_LOG = (
 
 @attrs.frozen
 class Outcome:
-    """What a run came to."""
+    """What a run came to. `digest` is over all that happened, not only over the kept trace."""
 
     seed: int
     steps: int
+    digest: str
     kinds: Counter[str]
     broken: str | None
     trace: tuple[str, ...]
@@ -93,6 +102,8 @@ class Simulation:
         self.kinds: Counter[str] = Counter()
         self.broken: str | None = None
         self.settings = self._settings()
+        self.watch = Watch(self.disk, self.loop, self.rough_until, self.complain)
+        self._digest = hashlib.sha256()
         self._steps_max = steps
         self._number = 0
         self._hosts: dict[str, Host] = {}
@@ -100,7 +111,9 @@ class Simulation:
         self._full_until = self._slow_until = -1.0
         self._crash_rate = self.chance.choice((0.0, 0.0005, 0.002))
         self._write_fault_rate = self.chance.choice((0.0, 0.005, 0.02))
-        self._jumps = 0
+        self._outage = FailureKind.NETWORK, -1.0
+        self._pace_s = self.chance.choice(PACES_S)
+        self.model_trouble_rate = self.chance.choice((0.3, 0.5, 0.8))
 
     def _settings(self) -> AgentSettings:
         chance = self.chance
@@ -110,6 +123,8 @@ class Simulation:
             model="m",
             context_window_tokens=chance.choice((3_000, 6_000, 200_000)),
             max_output_tokens=500,
+            retry_budget_s=RETRY_BUDGET_MS / 1000,
+            retry_max_delay_s=RETRY_MAX_DELAY_MS / 1000,
             permissions=chance.choice(rules) + chance.choice(((), deny)),
         )
 
@@ -124,6 +139,7 @@ class Simulation:
         self.steps += 1
         self.kinds[kind] += 1
         self._trace.append((self.loop.time(), kind, what))
+        self._digest.update(f"{self.loop.time()!r} {kind} {what}\n".encode())
 
     def complain(self, promise: str, what: str) -> None:
         if self.broken is None:
@@ -145,6 +161,11 @@ class Simulation:
         fails = not self.kind and self.chance.random() < (0.5 if full else 0.003)
         self.troubles += fails
         return fails
+
+    def outage(self) -> FailureKind | None:
+        """Return how every request to the model fails just now."""
+        kind, until = self._outage
+        return None if self.kind or self.loop.time() >= until else kind
 
     def rough_until(self) -> float:
         """Return the time until which the disk is slow or full."""
@@ -199,7 +220,7 @@ class Simulation:
                     f"{follower.session_id}: shown up to {follower.cursor}, kept up to {file.head}",
                 )
         if not self.kind and process.name.startswith("a"):
-            self.loop.call_later(self.chance.choice((0.0, 0.5, 20.0)), self.start, "a")
+            self.loop.call_later(self.chance.choice((0.0, 0.0, 0.5, 20.0)), self.start, "a")
 
     def _power_cut(self) -> None:
         for host in list(self._hosts.values()):
@@ -208,10 +229,8 @@ class Simulation:
         lost = self.disk.power_cut()
         self.people.power_cut()
         self.note("power", f"{lost} lazy commits are gone")
-        for (session_id, prompt_id), turn_id in self.people.acknowledged.items():
-            file = self.disk.sessions.get(session_id)
-            if file is not None and file.witness.accepted.get(prompt_id) != turn_id:
-                self.complain("P1", f"{session_id}: prompt {prompt_id} was lost by the power cut")
+        for missing in self.people.missing():
+            self.complain("P1", f"after the power cut {missing}")
 
     async def _close(self, host: Host) -> None:
         await host.supervisor.close()
@@ -236,13 +255,15 @@ class Simulation:
         else:
             self._trouble(host)
         self._compare()
-        delay = self.chance.choice((0.0, 0.0, 0.001, 0.02, 0.02, 0.3, 2.0, 9.0))
+        delay = self.chance.choice(self._pace_s)
         self.loop.call_later(delay, self._act)
 
     def _trouble(self, host: Host | None) -> None:
         chance, now = self.chance, self.loop.time()
         self.troubles += 1
-        match chance.choice(TROUBLES):
+        # Death comes when it hurts: half of all trouble meets a session that waits for something.
+        fatal = ("kill",) * len(TROUBLES) if self._is_waited_for() else ()
+        match chance.choice((*TROUBLES, *fatal)):
             case "second":
                 self.start("b")
             case "full":
@@ -265,10 +286,17 @@ class Simulation:
                 host.process.spawn(self._close(host))
             case "kill" if host is not None and chance.random() < 0.5:
                 self.kill(host.process, "by somebody")
+            case "outage":
+                self._outage = chance.choice(PASSING), now + chance.choice((30.0, 300.0))
+                self.note("fault", f"the model is gone: {self._outage[0]}")
             case "power" if chance.random() < 0.3:
                 self._power_cut()
             case _:
                 pass
+
+    def _is_waited_for(self) -> bool:
+        phases = (file.witness.state.phase for file in self.disk.sessions.values())
+        return any(phase in {Phase.WAITING, Phase.ASKING, Phase.COMPACTING} for phase in phases)
 
     def _thaw(self, process: Process) -> None:
         self.troubles += 1
@@ -311,7 +339,8 @@ class Simulation:
             logger.propagate = before[0]
             logger.setLevel(before[1])
         trace = tuple(f"{at:10.3f} {kind:<8} {what}" for at, kind, what in self._trace)
-        return Outcome(self.seed, self.steps + self.loop.jumps, self.kinds, self.broken, trace)
+        steps, digest = self.steps + self.loop.jumps, self._digest.hexdigest()
+        return Outcome(self.seed, steps, digest, self.kinds, self.broken, trace)
 
     def _play(self) -> None:
         self.start("a")
@@ -334,6 +363,7 @@ class Simulation:
             self.complain("P3", f"a callback raised {error!r}")
         if self.loop.complaints:
             self.complain("P3", self.loop.complaints[0])
+        self.watch.look(self._hosts.values(), SimulatedWorld(self, self.loop).now_ms())
 
     # -- the kind world --------------------------------------------------------------------------
 
@@ -420,7 +450,7 @@ class Simulation:
             elif view.questions:
                 await supervisor.answer(view.questions[0].question_id, "allow")
             elif view.phase in {"paused", "queued"} and due_ms is None and resumed is None:
-                resumed = await supervisor.resume(session_id)
+                resumed = await self.people.resume(host, session_id)
 
     def _check_end(self) -> None:
         for process, name in self.people.waiting.values():
@@ -432,13 +462,11 @@ class Simulation:
                 self.complain("P5", f"{session_id}: a compaction never ended")
             if witness.started - witness.ended:
                 self.complain("P7", f"{session_id}: a turn never ended")
+        for missing in self.people.missing():
+            self.complain("P1", missing)
         for (session_id, prompt_id), turn_id in self.people.acknowledged.items():
             file = self.disk.sessions.get(session_id)
-            if file is None:
-                continue
-            if file.witness.accepted.get(prompt_id) != turn_id:
-                self.complain("P1", f"{session_id}: prompt {prompt_id} is gone")
-            if turn_id not in file.witness.ended:
+            if file is not None and turn_id not in file.witness.ended:
                 self.complain("P3", f"{session_id}: prompt {prompt_id} was never answered")
 
 

@@ -7,7 +7,7 @@ with it at that moment.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from holdfast.conversation.history import Message
 from holdfast.conversation.rules import validate
@@ -17,8 +17,7 @@ from holdfast.session import events as ev
 from holdfast.session import preflight, view
 from holdfast.session.fold import apply
 from holdfast.session.state import Phase, SessionState
-
-Complain = Callable[[str, str], None]
+from simulation.ledger import Complain, Ledger
 
 NONCE = "nonce"
 """The argument that makes each call of the scripted model unlike every other."""
@@ -44,6 +43,7 @@ class Witness:
         self.compactions_open: set[str] = set()
         self.last_request: tuple[Message, ...] = ()
         self.requests = 0
+        self.ledger = Ledger(self._complain)
 
     def rebuild(self, records: Sequence[Record]) -> None:
         """See the whole journal anew."""
@@ -58,12 +58,14 @@ class Witness:
             recorded = codec.decode(record)
             event = recorded.event
             self._before(event, recorded.at_ms)
+            self.ledger.before(event, recorded.at_ms, self.state, live=whole)
             ignored = self.state.ignored_events
             apply(self.state, event, recorded.seq, recorded.at_ms)
             if self.state.ignored_events != ignored:
                 self._complain(
                     "fold", f"{record.type} ({record.seq}) was recorded where it may not happen"
                 )
+            self.ledger.after(event, self.state)
             requested = requested or isinstance(event, ev.RequestStarted)
             stopped = stopped or isinstance(event, ev.StopRequested)
             if isinstance(event, ev.CompactionCommitted) and not self.state.calls:
@@ -80,7 +82,6 @@ class Witness:
 
     def _before(self, event: ev.Event, at_ms: int) -> None:
         """Check an event against what was recorded before it."""
-        state = self.state
         match event:
             case ev.PromptAccepted():
                 if event.prompt_id in self.accepted:
@@ -96,12 +97,6 @@ class Witness:
                 if event.turn_id in self.ended or event.turn_id not in self.started:
                     self._complain("P7", f"turn {event.turn_id} ended twice or never began")
                 self.ended.add(event.turn_id)
-            case ev.RequestStarted():
-                failed = state.turn.attempts if state.turn else 0
-                if event.attempt != failed + 1:
-                    self._complain(
-                        "P7", f"attempt {event.attempt} follows {failed} recorded failures"
-                    )
             case ev.RetryScheduled():
                 if event.retry_at_ms < at_ms:
                     self._complain("P7", "a retry was scheduled into the past")

@@ -17,6 +17,7 @@ from holdfast.tools.port import ToolContext
 from holdfast.tools.processes import environment_without_secrets
 from tools.toolkit import (
     call,
+    context_with,
     eventually,
     fails,
     gone,
@@ -26,6 +27,20 @@ from tools.toolkit import (
     text_of,
     tool,
 )
+
+
+@pytest.fixture(params=["bare", "kept"])
+def context(request: pytest.FixtureRequest, workspace: Path, tmp_path: Path) -> ToolContext:
+    """A command behaves the same whether a keeper stands between it and the server or not."""
+    kept = request.param == "kept"
+    return context_with(workspace, tmp_path / "commands" / "s" / "call" if kept else None)
+
+
+def with_own_trace(context: ToolContext, number: int) -> ToolContext:
+    """Return the context for one of several calls."""
+    trace = context.trace
+    return attrs.evolve(context, trace=trace and trace.with_name(f"call-{number}"))
+
 
 GRANDCHILD = "(echo $$ >self; sleep 300 & echo $! >child; wait) "
 
@@ -149,7 +164,8 @@ async def test_p7_a_cancellation_at_any_step_of_the_start_leaves_no_process(
 ) -> None:
     for steps in range(12):
         (workspace / "child").unlink(missing_ok=True)
-        running = asyncio.create_task(tool("run").run({"command": GRANDCHILD}, context))
+        place = with_own_trace(context, steps)
+        running = asyncio.create_task(tool("run").run({"command": GRANDCHILD}, place))
         for _ in range(steps):
             await asyncio.sleep(0)
         running.cancel()
@@ -205,7 +221,9 @@ def test_p11_no_variable_of_ours_is_passed_on(environment: dict[str, str]) -> No
 
 
 async def test_many_commands_run_side_by_side(context: ToolContext) -> None:
-    texts = await asyncio.gather(*(succeeds(context, "run", command=f"echo {n}") for n in range(8)))
+    texts = await asyncio.gather(
+        *(succeeds(with_own_trace(context, n), "run", command=f"echo {n}") for n in range(8))
+    )
     assert [text.splitlines()[1] for text in texts] == [str(n) for n in range(8)]
 
 

@@ -20,6 +20,10 @@ def tool(name: str) -> Tool:
     return found
 
 
+def context_with(workspace: Path, trace: Path | None) -> ToolContext:
+    return ToolContext(workspace=workspace, run_timeout_s=20.0, trace=trace)
+
+
 async def call(context: ToolContext, name: str, **arguments: Any) -> ToolOutput:
     """Run one call and check what holds for every output there is."""
     output = await tool(name).run(arguments, context)

@@ -10,7 +10,9 @@ from typing import Any, Literal
 
 import attrs
 
+from holdfast.session.banners import Banner
 from holdfast.session.inputs import Recorded
+from holdfast.session.items import Change, Item, Items
 
 
 @attrs.frozen
@@ -44,8 +46,10 @@ class CompactionProgress:
 class Status:
     """What a session is doing now. `reason`, `message` and `advice` speak of waits and pauses.
 
-    `silent_ms` is how long nothing has arrived on an open stream. `read_only` names the owner when
-    another server owns the session.
+    `silent_ms` is how long nothing has arrived on an open stream; `retry_at_ms` is then when it is
+    cut and the turn goes on. `read_only` names the owner when another server owns the session.
+    `label` is the whole state in a few words, empty when idle; `banner` is there while the session
+    does not simply go on.
     """
 
     session_id: str
@@ -58,6 +62,8 @@ class Status:
     silent_ms: int | None = None
     progress: CompactionProgress | None = None
     read_only: str | None = None
+    label: str = ""
+    banner: Banner | None = None
 
 
 @attrs.frozen
@@ -71,6 +77,53 @@ class OpenQuestion:
     title: str
     detail: str
     pattern: str
+
+
+@attrs.frozen
+class Cost:
+    """What was used, in money, by the prices of the setting `holdfast.prices`."""
+
+    amount: float
+    currency: str = "USD"
+
+
+@attrs.frozen
+class UsageView:
+    """Tokens: `context_tokens` is an estimate of the next request, of `window_tokens`; the others
+    are sums of what the API counted. `cost` is None when a model that was used has no price.
+    """
+
+    context_tokens: int = 0
+    window_tokens: int = 0
+    input_tokens: int = 0
+    cache_read_tokens: int = 0
+    cache_write_tokens: int = 0
+    output_tokens: int = 0
+    cost: Cost | None = None
+
+
+@attrs.frozen
+class SessionEntry:
+    """A line of the list of sessions. `status` is there for a session that is open here."""
+
+    session_id: str
+    title: str
+    workspace_uri: str | None
+    model: str | None
+    phase: str
+    created_at_ms: int
+    updated_at_ms: int
+    head_seq: int
+    archived: bool
+    status: Status | None = None
+
+
+@attrs.frozen
+class SessionList:
+    """All sessions, newest first. `version` is what `Supervisor.entries` waits to see changed."""
+
+    entries: tuple[SessionEntry, ...]
+    version: int
 
 
 @attrs.frozen
@@ -89,6 +142,7 @@ class SessionView:
     context_tokens: int
     window_tokens: int
     output_tokens: int
+    usage: UsageView = UsageView()
     questions: tuple[OpenQuestion, ...] = ()
     todos: tuple[dict[str, str], ...] = ()
     queue: tuple[dict[str, Any], ...] = ()
@@ -107,6 +161,19 @@ class ReadableMessage:
 
 
 @attrs.frozen
+class ToolDiff:
+    """What a call makes, or made, of its one file. A text is None when there is no file, or it is
+    not known; `reason` then says why. `state` is `proposed`, `applied` or `unknown`.
+    """
+
+    uri: str
+    before: str | None
+    after: str | None
+    state: Literal["proposed", "applied", "unknown"]
+    reason: str | None = None
+
+
+@attrs.frozen
 class RepairReport:
     """What a repair found and did (or would do)."""
 
@@ -122,6 +189,19 @@ class Batch:
 
     events: tuple[Recorded, ...]
     status: Status | None
+
+
+@attrs.frozen
+class OpenedItems:
+    """A session as items, for a follower: the changes that it missed, or the newest items.
+
+    `fold` is at the event from which the follower goes on; it belongs to the follower.
+    """
+
+    fold: Items
+    changes: tuple[Change, ...] | None = None
+    items: tuple[Item, ...] = ()
+    more: bool = False
 
 
 ExportFormat = Literal["jsonl", "markdown", "claude-code"]
@@ -155,6 +235,12 @@ class UnknownPrompt(AgentError):
     """The session has no such prompt."""
 
     action = "Ask holdfast.session.messages for the session's prompts."
+
+
+class UnknownToolCall(AgentError):
+    """The session has no such tool call."""
+
+    action = "Ask holdfast.session.items for the session's tool calls."
 
 
 class BadPrompt(AgentError):

@@ -17,7 +17,7 @@ from urllib.request import url2pathname
 from holdfast.agent.services import Services
 from holdfast.conversation.history import Block, text
 from holdfast.session import inputs as inp
-from holdfast.session.events import FileEvidence, TodoItem
+from holdfast.session.events import CommandEvidence, FileEvidence, TodoItem
 from holdfast.session.state import SessionState
 from holdfast.tools.evidence import file_evidence
 from holdfast.tools.permissions import Answer, Rule, decide
@@ -36,9 +36,11 @@ def workspace_path(uri: str | None) -> Path | None:
     return Path(url2pathname(parts.path))
 
 
-def context_of(services: Services, state: SessionState) -> ToolContext:
-    """Return where the session's calls run."""
-    return ToolContext(workspace=workspace_path(state.workspace_uri), editor=services.editor())
+def context_of(services: Services, state: SessionState, trace: Path | None = None) -> ToolContext:
+    """Return where the session's calls run; `trace` is the folder of the one call that is run."""
+    return ToolContext(
+        workspace=workspace_path(state.workspace_uri), editor=services.editor(), trace=trace
+    )
 
 
 def judge(services: Services, state: SessionState, block: Block) -> inp.Verdict:
@@ -85,10 +87,25 @@ def evidence_before(services: Services, state: SessionState, block: Block) -> Fi
     return evidence_of(path) if path else None
 
 
+def leaves_trace(services: Services, block: Block) -> bool:
+    """Say whether a call will leave a trace while it runs."""
+    tool = services.tools.get(block.text_of("name"))
+    return services.traces is not None and tool is not None and tool.leaves_trace
+
+
 def evidence_of(path: Path) -> FileEvidence:
     """Return what a file is now; without digest and size when there is none to read. Blocking."""
     found = file_evidence(path) or {"sha256": None, "bytes": None}
     return FileEvidence(path=str(path), sha256=found["sha256"], size=found["bytes"])
+
+
+def trace_of(services: Services, session_id: str, tool_use_id: str) -> inp.TraceFound:
+    """Return what an interrupted call has left, having stopped it if it still ran. Blocking."""
+    if services.traces is None:
+        return inp.TraceFound(tool_use_id, None)
+    trace = services.traces.look(session_id, tool_use_id)
+    evidence = CommandEvidence(found=trace.how, pid=trace.pid, exit_code=trace.exit_code)
+    return inp.TraceFound(tool_use_id, evidence, trace.output)
 
 
 async def run(services: Services, context: ToolContext, tool_use_id: str, block: Block) -> inp.Ran:

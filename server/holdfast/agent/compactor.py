@@ -14,6 +14,7 @@ from typing import Final, Self
 
 import attrs
 
+from holdfast.agent import requests
 from holdfast.agent.api import CompactionProgress
 from holdfast.agent.services import Services
 from holdfast.conversation import digest, plain_text
@@ -154,7 +155,12 @@ async def prepare(
         else:
             if summary is not None:
                 progress.report("bringing the summary into force", 95)
-                post(inp.CompactionReady(task.compaction_id, ev.Rung.SUMMARY, summary))
+                words, usage = summary
+                post(
+                    inp.CompactionReady(
+                        task.compaction_id, ev.Rung.SUMMARY, words, task.model, usage
+                    )
+                )
                 return
     progress.report("making a digest without the model", 90)
     text = await asyncio.to_thread(
@@ -165,7 +171,7 @@ async def prepare(
 
 async def _by_model(
     task: Task, services: Services, post: Callable[[inp.Input], None], progress: Progress
-) -> str | None:
+) -> tuple[str, ev.Usage] | None:
     """Ask the model, a bounded number of times; None when it is no use to ask again."""
     world = services.world
     request = await asyncio.to_thread(_request, task, services)
@@ -220,7 +226,7 @@ def _request(task: Task, services: Services) -> port.ModelRequest:
 
 async def _one_summary(
     request: port.ModelRequest, services: Services, progress: Progress, attempt: int
-) -> str:
+) -> tuple[str, ev.Usage]:
     received: list[str] = []
     length = 0
     async with services.model.stream(request) as items:
@@ -238,7 +244,8 @@ async def _one_summary(
                 case port.BlockOpened(type="tool_use"):
                     raise Unacceptable("toolCall", item.name)
                 case port.ResponseEnded():
-                    return _accepted("".join(received).strip(), item.stop_reason)
+                    summary = _accepted("".join(received).strip(), item.stop_reason)
+                    return summary, requests.usage_of(item)
                 case _:
                     pass
     raise Unacceptable("incomplete")

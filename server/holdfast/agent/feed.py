@@ -9,28 +9,40 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Final
 
+from holdfast.agent import overview
 from holdfast.agent.api import Batch, Status
 from holdfast.journal import codec
 from holdfast.journal.store import Store
+from holdfast.session import events as ev
 from holdfast.session.inputs import Recorded
 
 RECENT_MAX: Final = 2_048
 BATCH_MAX: Final = 512
+LISTED: Final = (ev.SessionRenamed, ev.SessionArchived, ev.ModelSelected)
 
 
 class Feed:
     """The durable end of one session's journal, as it grows."""
 
-    def __init__(self, session_id: str, store: Store, head_seq: int, status: Status) -> None:
+    def __init__(
+        self,
+        session_id: str,
+        store: Store,
+        head_seq: int,
+        status: Status,
+        line_changed: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`line_changed` is called when a list of sessions would show another line."""
         self._session_id = session_id
         self._store = store
         self._recent: deque[Recorded] = deque(maxlen=RECENT_MAX)
         self._head = head_seq
         self._status = status
         self._status_no = 0
+        self._line_changed = line_changed
         self._changed = asyncio.Event()
         self._closed = False
 
@@ -50,13 +62,18 @@ class Feed:
             self._recent.extend(records)
             self._head = records[-1].seq
             self._wake()
+            if any(isinstance(record.event, LISTED) for record in records):
+                self._line_changed()
 
     def publish_status(self, status: Status) -> None:
         """Show what the session is doing."""
         if status != self._status:
+            same_line = overview.same_line(self._status, status)
             self._status = status
             self._status_no += 1
             self._wake()
+            if not same_line:
+                self._line_changed()
 
     def close(self) -> None:
         """End all followers."""

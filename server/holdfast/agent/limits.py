@@ -26,6 +26,7 @@ def env_of(session_id: str, services: Services, capabilities: Capabilities) -> i
             overhead_tokens=services.overhead_tokens,
             retry_budget_ms=int(settings.retry_budget_s * 1000),
             retry_max_delay_ms=int(settings.retry_max_delay_s * 1000),
+            continue_interrupted=settings.continue_interrupted,
         ),
     )
 

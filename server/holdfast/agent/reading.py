@@ -8,6 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
+import attrs
+
+from holdfast.agent import costs
 from holdfast.agent.api import (
     CompactionProgress,
     OpenQuestion,
@@ -15,8 +18,10 @@ from holdfast.agent.api import (
     SessionView,
     Status,
 )
+from holdfast.agent.services import AgentSettings
 from holdfast.conversation.history import ASSISTANT, Block, Message
-from holdfast.session import view
+from holdfast.session import banners, view
+from holdfast.session.banners import STORAGE, Banner
 from holdfast.session.state import Phase, SessionState
 
 _CALL_LINE_CHARS: Final = 200
@@ -28,29 +33,38 @@ def status_of(
     *,
     silent_ms: int = 0,
     idle_warn_ms: int = 10_000,
+    cut_at_ms: int | None = None,
     progress: CompactionProgress | None = None,
     store_trouble: str | None = None,
     read_only: str | None = None,
 ) -> Status:
-    """Return what a session is doing, why, and when that changes."""
+    """Return what a session is doing, why, and when that changes.
+
+    `cut_at_ms` is when an open stream is cut if it stays silent.
+    """
     phase = state.phase
     if store_trouble is not None:
-        return Status(
-            session_id,
-            Phase.PAUSED.value,
-            reason="storage",
-            message=f"The session store cannot be written. ({store_trouble})",
-            advice="Free some disk space; the turn then goes on by itself.",
-        )
+        return _without_store(session_id, store_trouble)
     turn = state.turn
     failure = turn.failure if turn else None
-    silent = silent_ms if phase in {Phase.REQUESTING, Phase.STREAMING} else 0
+    is_silent = phase in {Phase.REQUESTING, Phase.STREAMING} and silent_ms >= idle_warn_ms
+    cut_ms = cut_at_ms if is_silent and phase is Phase.STREAMING else None
+    progress = progress if state.compaction is not None else None
     common: dict[str, Any] = {
         "session_id": session_id,
         "phase": phase.value,
-        "progress": progress if state.compaction is not None else None,
-        "silent_ms": silent if silent >= idle_warn_ms else None,
+        "progress": progress,
+        "silent_ms": silent_ms if is_silent else None,
         "read_only": read_only,
+        "label": banners.label(
+            phase,
+            silent=is_silent,
+            percentage=progress.percentage if progress else None,
+            read_only=read_only is not None,
+        ),
+        "banner": banners.read_only(read_only)
+        if read_only is not None
+        else _banner(session_id, state, progress, cut_ms, is_silent=is_silent),
     }
     if state.pause is not None:
         pause = state.pause
@@ -70,30 +84,93 @@ def status_of(
             retry_at_ms=state.wait.retry_at_ms,
         )
     attempt = turn.attempts + 1 if turn and turn.attempts else None
-    return Status(**common, attempt=attempt)
+    return Status(**common, attempt=attempt, retry_at_ms=cut_ms)
+
+
+def _without_store(session_id: str, trouble: str) -> Status:
+    says = "The session store cannot be written."
+    advice = "Free some disk space; the turn then goes on by itself."
+    banner = banners.paused(session_id, reason=STORAGE, message=says, advice=advice)
+    return Status(
+        session_id,
+        Phase.PAUSED.value,
+        reason=STORAGE,
+        message=f"{says} ({trouble})",
+        advice=advice,
+        label=banners.label(Phase.PAUSED, silent=False, percentage=None, read_only=False),
+        banner=attrs.evolve(banner, raw=trouble),
+    )
+
+
+def _banner(
+    session_id: str,
+    state: SessionState,
+    progress: CompactionProgress | None,
+    cut_ms: int | None,
+    *,
+    is_silent: bool,
+) -> Banner | None:
+    """Return what holds the session up; what needs a person most goes first."""
+    failure = state.turn.failure if state.turn else None
+    pause, wait = state.pause, state.wait
+    if pause is not None:
+        return banners.paused(
+            session_id,
+            reason=pause.reason,
+            message=pause.message,
+            advice=pause.advice,
+            due=pause.retry_at_ms,
+            failure=failure,
+        )
+    if wait is not None:
+        return banners.waiting(
+            session_id,
+            reason=wait.reason,
+            attempt=wait.attempt,
+            due=wait.retry_at_ms,
+            failure=failure,
+        )
+    if progress is not None:
+        return banners.compacting(
+            session_id,
+            step=progress.step,
+            percentage=progress.percentage,
+            attempt=progress.attempt,
+            cause=progress.cause,
+            due=progress.retry_at_ms,
+        )
+    if state.phase is Phase.COMPACTING:
+        return banners.compacting(session_id)
+    return banners.silent(session_id, cut_ms) if is_silent else None
 
 
 def view_of(
-    session_id: str, state: SessionState, status: Status, window_tokens: int
+    session_id: str,
+    state: SessionState,
+    status: Status,
+    window_tokens: int,
+    settings: AgentSettings,
 ) -> SessionView:
     """Return a session as a person would want to know it."""
+    context_tokens = view.context_tokens(state)
     return SessionView(
         session_id=session_id,
         title=state.title,
         workspace_uri=state.workspace_uri,
-        model=state.model,
+        model=state.model or settings.model,
         phase=status.phase,
         seq=state.seq,
         archived=state.archived,
         updated_at_ms=state.updated_at_ms,
         status=status,
-        context_tokens=view.context_tokens(state),
+        context_tokens=context_tokens,
         window_tokens=window_tokens,
         output_tokens=state.total_output_tokens,
+        usage=costs.usage_of(state, context_tokens, window_tokens, settings.prices),
         questions=questions_of(session_id, state),
         todos=tuple({"text": t.text, "status": t.status} for t in state.todos),
         queue=tuple(
-            {"promptId": p.prompt_id, "turnId": p.turn_id, "text": text_of(p.blocks)}
+            {"promptId": p.prompt_id, "turnId": p.turn_id, "text": text_of(p.said)}
             for p in state.queue
         ),
         compactions=tuple(c.compaction_id for c in state.compactions),

@@ -11,6 +11,7 @@ import logging
 from collections.abc import Sequence
 from typing import Final
 
+from holdfast.agent import diffs
 from holdfast.agent.api import NotWhileBusy
 from holdfast.agent.driver import Driver
 from holdfast.agent.services import Services
@@ -47,6 +48,10 @@ class Registry:
         """Say whether this process owns the session already."""
         return session_id in self._drivers
 
+    def open_drivers(self) -> list[Driver]:
+        """Return the drivers of all sessions that this process owns."""
+        return list(self._drivers.values())
+
     async def create(self, events: Sequence[ev.Event]) -> str:
         """Create a session whose journal begins with `events`, the first a `SessionCreated`."""
         world = self._services.world
@@ -70,6 +75,7 @@ class Registry:
         encoded = [codec.encode(record) for record in records]
         lease = await self._services.store.create(summary, self._owner, now, encoded)
         self._drivers[session_id] = self._driver(session_id, lease, state)
+        self._services.overview.touch()
         return session_id
 
     async def owned(self, session_id: str) -> Driver:
@@ -137,7 +143,11 @@ class Registry:
         await driver.close()
         now = self._services.world.now_ms()
         lease = await self._services.store.acquire(session_id, self._owner, now)
+        records = await self._services.store.read(session_id)
+        kept = await asyncio.to_thread(diffs.kept_by, records)
+        await self._services.store.drop_blobs(kept)
         await self._services.store.delete(lease)
+        self._services.overview.touch()
 
     async def close(self) -> None:
         """Give all sessions back; their turns go on at the next opening."""
@@ -153,6 +163,7 @@ class Registry:
         lease = await self._services.store.acquire(session_id, self._owner, now)
         driver = self._driver(session_id, lease, await self.read(session_id))
         self._drivers[session_id] = driver
+        self._services.overview.touch()
         await driver.ask(inp.Restarted(lease.generation))
         return driver
 
@@ -167,12 +178,18 @@ class Registry:
 
     def _forget(self, session_id: str) -> None:
         self._drivers.pop(session_id, None)
+        self._services.overview.touch()
 
     async def _beat(self) -> None:
         while True:
             await self._services.world.sleep(HEARTBEAT_S)
-            leases = [driver.lease for driver in self._drivers.values()]
+            drivers = tuple(self._drivers.values())
+            now = self._services.world.now_ms()
             try:
-                await self._services.store.heartbeat(leases, self._services.world.now_ms())
+                lost = await self._services.store.heartbeat([d.lease for d in drivers], now)
             except StoreError:
                 _log.warning("the leases' heartbeat could not be written", exc_info=True)
+                continue
+            for driver in drivers:
+                if driver.lease in lost:  # Also one with nothing to write must learn it.
+                    driver.lose()

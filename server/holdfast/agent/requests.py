@@ -125,7 +125,6 @@ def _event(item: port.StreamItem) -> ev.Event | None:
 
 
 def _completed(message_id: str, item: port.ResponseEnded) -> inp.Completed:
-    usage = {k: v for k, v in item.usage.items() if isinstance(v, int)}
     detail = ""
     if item.stop_details:
         explanation = item.stop_details.get("explanation")
@@ -133,11 +132,17 @@ def _completed(message_id: str, item: port.ResponseEnded) -> inp.Completed:
     return inp.Completed(
         message_id=message_id,
         stop_reason=item.stop_reason,
-        usage=ev.Usage(
-            input_tokens=usage.get("input_tokens", 0),
-            cache_creation_input_tokens=usage.get("cache_creation_input_tokens", 0),
-            cache_read_input_tokens=usage.get("cache_read_input_tokens", 0),
-            output_tokens=usage.get("output_tokens", 0),
-        ),
+        usage=usage_of(item),
         detail=detail,
+    )
+
+
+def usage_of(item: port.ResponseEnded) -> ev.Usage:
+    """Return what the API counted for an answer; what it did not say is 0."""
+    usage = {k: v for k, v in item.usage.items() if isinstance(v, int)}
+    return ev.Usage(
+        input_tokens=usage.get("input_tokens", 0),
+        cache_creation_input_tokens=usage.get("cache_creation_input_tokens", 0),
+        cache_read_input_tokens=usage.get("cache_read_input_tokens", 0),
+        output_tokens=usage.get("output_tokens", 0),
     )

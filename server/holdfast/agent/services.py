@@ -12,11 +12,15 @@ from typing import Any, Protocol
 import attrs
 
 from holdfast.agent.clock import World
+from holdfast.agent.overview import Overview
 from holdfast.conversation import encoding, tokens
 from holdfast.journal.store import Store
+from holdfast.model.credentials import CredentialSource
 from holdfast.model.port import Model
+from holdfast.settings import Price
 from holdfast.tools.permissions import Rule
 from holdfast.tools.port import Editor, Tool
+from holdfast.tools.traces import Traces
 
 
 class Tools(Protocol):
@@ -47,19 +51,32 @@ class AgentSettings:
     retry_budget_s: float = 600.0
     retry_max_delay_s: float = 60.0
     permissions: tuple[Rule, ...] = ()
+    prices: tuple[Price, ...] = ()
+    continue_interrupted: bool = True
 
 
 class Services:
-    """The shared services of all sessions."""
+    """The shared services of all sessions. Without `traces` an interrupted command leaves none."""
 
     def __init__(
-        self, *, store: Store, model: Model, tools: Tools, world: World, settings: AgentSettings
+        self,
+        *,
+        store: Store,
+        model: Model,
+        tools: Tools,
+        world: World,
+        settings: AgentSettings,
+        traces: Traces | None = None,
+        credentials: CredentialSource | None = None,
     ) -> None:
         self.store = store
         self.model = model
         self.tools = tools
         self.world = world
         self.settings = settings
+        self.traces = traces
+        self.credentials = credentials if credentials is not None else CredentialSource({})
+        self.overview = Overview()
         self.editors: dict[str, Editor] = {}
         self.overhead_tokens = int(
             sum(len(encoding.encode(dict(tool))) for tool in tools.definitions)

@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 from typing import Final, Literal
 
-from holdfast.agent import exports, intake, reading
+from holdfast.agent import approvals, diffs, exports, intake, overview, reading
 from holdfast.agent.api import (
     Accepted,
     Batch,
@@ -22,29 +22,36 @@ from holdfast.agent.api import (
     NotWhileBusy,
     ReadableMessage,
     RepairReport,
+    SessionList,
     SessionView,
+    ToolDiff,
     UnknownModel,
     UnknownPrompt,
     UnknownQuestion,
 )
 from holdfast.agent.driver import Driver
+from holdfast.agent.item_lists import ItemLists
 from holdfast.agent.prompts import system_prompt
 from holdfast.agent.registry import Registry
 from holdfast.agent.services import Services
-from holdfast.conversation.history import Block, Message
+from holdfast.conversation.history import Block, Message, text
 from holdfast.journal import codec
 from holdfast.journal.store import (
     SessionOwnedElsewhere,
     SessionSummary,
     StoreError,
 )
+from holdfast.model.credentials import Source
 from holdfast.model.port import Capabilities, ModelFailed
 from holdfast.session import compaction as plans
 from holdfast.session import events as ev
 from holdfast.session import inputs as inp
 from holdfast.session import preflight
+from holdfast.session.failures import FailureKind
 from holdfast.session.fold import apply
 from holdfast.session.state import Phase, SessionState
+from holdfast.tools.mentions import Mention
+from holdfast.tools.mentions import read as read_mentions
 from holdfast.tools.port import Editor
 
 HEARTBEAT_S: Final = 10.0
@@ -59,6 +66,7 @@ class Supervisor:
         self._services = services
         self._preload = preload
         self._sessions = Registry(services, owner)
+        self.items: Final = ItemLists(services.store, self._sessions.reach)
 
     # -- sessions --------------------------------------------------------------------------------
 
@@ -78,6 +86,21 @@ class Supervisor:
         """Return all sessions, newest first."""
         return await self._services.store.summaries()
 
+    async def entries(self, after: int | None = None) -> SessionList:
+        """Return all sessions with what those do that are open here, newest first.
+
+        With `after` it first waits until a line has changed since the list of that version.
+        Changes by other servers are found whenever the list is read.
+        """
+        board = self._services.overview
+        if after is not None:
+            await board.after(after)
+        version = board.version
+        open_here = {d.session_id: d.feed.status for d in self._sessions.open_drivers()}
+        summaries = await self.summaries()
+        lines = (overview.entry_of(s, open_here.get(s.session_id)) for s in summaries)
+        return SessionList(tuple(lines), version)
+
     async def view(self, session_id: str) -> SessionView:
         """Return a session for people. Also of one that another server owns."""
         driver = await self._sessions.reach(session_id)
@@ -85,10 +108,12 @@ class Supervisor:
             window = self._window(driver.capabilities)
             durable = driver.is_durable
             state = driver.state if durable else await self._sessions.read(session_id)
-            return reading.view_of(session_id, state, driver.status(), window)
+            return reading.view_of(
+                session_id, state, driver.status(), window, self._services.settings
+            )
         state = await self._sessions.read(session_id)
         status = reading.status_of(session_id, state, read_only=driver)
-        return reading.view_of(session_id, state, status, 0)
+        return reading.view_of(session_id, state, status, 0, self._services.settings)
 
     async def messages(
         self, session_id: str, *, limit: int | None, before: str | None
@@ -119,6 +144,7 @@ class Supervisor:
     async def delete(self, session_id: str) -> None:
         """Delete a session for good."""
         await self._sessions.delete(session_id)
+        self.items.forget(session_id)
 
     async def fork(
         self, session_id: str, *, title: str | None, before_prompt_id: str | None
@@ -173,15 +199,27 @@ class Supervisor:
     # -- turns -----------------------------------------------------------------------------------
 
     async def send(
-        self, session_id: str, content: Sequence[Block], prompt_id: str | None
+        self,
+        session_id: str,
+        content: Sequence[Block],
+        prompt_id: str | None,
+        mentions: Sequence[Mention] = (),
     ) -> Accepted:
-        """Accept a prompt; it is durable when this returns. The same id twice is one prompt."""
+        """Accept a prompt; it is durable when this returns. The same id twice is one prompt.
+
+        Files that it mentions are read now and become part of it.
+        """
         blocks = intake.prompt(content)
         driver = await self._sessions.owned(session_id)
         world = self._services.world
         prompt_id = prompt_id or world.new_id("p")
-        submit = inp.Submit(prompt_id, world.new_id("t"), blocks)
-        await driver.ask(submit)
+        if driver.is_durable and prompt_id in driver.state.prompts:
+            mentions = ()  # The journal has it with its files: they are not read again.
+        context = approvals.context_of(self._services, driver.state)
+        files = tuple(text(found) for found in await read_mentions(mentions, context))
+        paths = tuple(mention.path for mention in mentions)
+        # Asked also when it is known: what is known may not be durable yet (P1).
+        await driver.ask(inp.Submit(prompt_id, world.new_id("t"), (*blocks, *files), paths))
         state = driver.state
         if state.title == intake.UNTITLED:
             await driver.ask(inp.Note((ev.SessionRenamed(title=intake.title_from(blocks)),)))
@@ -213,6 +251,14 @@ class Supervisor:
                 return
             raise UnknownQuestion(f"Question {question_id!r} is not open (any more).")
         await driver.ask(inp.Answered(question_id, answer))
+        if driver.state.answered.get(question_id) != answer:  # another answer came first
+            raise UnknownQuestion(f"Question {question_id!r} was answered otherwise meanwhile.")
+
+    async def tool_diff(self, session_id: str, tool_use_id: str) -> ToolDiff:
+        """Return what a call makes, or made, of its one file. Raises `UnknownToolCall`."""
+        state = await self._sessions.state_of(session_id)
+        context = approvals.context_of(self._services, state)
+        return await diffs.diff(self._services, context, session_id, tool_use_id)
 
     # -- compaction and repair -------------------------------------------------------------------
 
@@ -309,6 +355,19 @@ class Supervisor:
                 yield Batch(events, status if status != last else None)
                 last = status
             await self._services.world.sleep(FOREIGN_POLL_S)
+
+    async def use_credentials(self, api_key: str | None, auth_token: str | None) -> Source:
+        """Authenticate with these from the next attempt on; with neither, as the environment says.
+
+        Turns that wait for credentials go on at once. Says where the credentials now come from.
+        """
+        self._services.credentials.give(api_key, auth_token)
+        source = self._services.credentials.source
+        if source != "none":
+            for driver in self._sessions.open_drivers():
+                driver.learn_capabilities()
+                driver.post(inp.Resume(paused_for=FailureKind.AUTHENTICATION.value))
+        return source
 
     async def models(self) -> list[Capabilities]:
         """Return the models that the endpoint has. Raises `ModelFailed`."""

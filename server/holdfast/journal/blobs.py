@@ -6,6 +6,7 @@ Law: a blob's name is its content, so a blob never changes and writing it twice 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 
 import apsw
 
@@ -29,6 +30,11 @@ def get(connection: apsw.Connection, digest: str) -> bytes:
     if not is_sound(digest, content):
         raise StoreDamaged(f"Blob {digest} is not what was stored.")
     return content
+
+
+def drop(connection: apsw.Connection, digests: Sequence[str]) -> None:
+    """Remove blobs. Those that are not there are passed over."""
+    connection.executemany("DELETE FROM blobs WHERE digest = ?", [(digest,) for digest in digests])
 
 
 def is_sound(digest: str, content: object) -> bool:

@@ -120,12 +120,16 @@ def take(
     return Lease(session_id, owner, connection.last_insert_rowid())
 
 
-def beat(connection: apsw.Connection, leases: Sequence[Lease], now_ms: int) -> None:
-    """Refresh the leases that are still current."""
-    connection.executemany(
-        "UPDATE leases SET heartbeat_ms = ? WHERE generation = ?",
-        [(now_ms, lease.generation) for lease in leases],
-    )
+def beat(connection: apsw.Connection, leases: Sequence[Lease], now_ms: int) -> list[Lease]:
+    """Refresh the leases that are still current; return the others."""
+    lost = []
+    for lease in leases:
+        connection.execute(
+            "UPDATE leases SET heartbeat_ms = ? WHERE generation = ?", (now_ms, lease.generation)
+        )
+        if not connection.changes():
+            lost.append(lease)
+    return lost
 
 
 def give_back(connection: apsw.Connection, lease: Lease) -> None:

@@ -108,10 +108,11 @@ class SqliteStore:
 
         return await self._writing.submit(run)
 
-    async def heartbeat(self, leases: Sequence[Lease], now_ms: int) -> None:
-        """Refresh leases. Raises `StoreUnavailable`."""
-        if leases:
-            await self._writing.submit(lambda db: beat(db, leases, now_ms))
+    async def heartbeat(self, leases: Sequence[Lease], now_ms: int) -> list[Lease]:
+        """Refresh leases and return those that were lost."""
+        if not leases:
+            return []
+        return await self._writing.submit(lambda db: beat(db, leases, now_ms))
 
     async def release(self, lease: Lease) -> None:
         """Give a lease back. Raises `StoreUnavailable`; the lease then ends with this process."""
@@ -154,6 +155,10 @@ class SqliteStore:
         at the latest with the record that names it, because the log keeps the order.
         """
         return await self._writing.submit(lambda db: blobs.put(db, content))
+
+    async def drop_blobs(self, digests: Sequence[str]) -> None:
+        """Remove blobs for good."""
+        await self._writing.submit(lambda db: blobs.drop(db, digests), barrier=True)
 
     async def get_blob(self, digest: str) -> bytes:
         """Return a blob's bytes."""

@@ -176,9 +176,10 @@ class Store(Protocol):
         """
         ...
 
-    async def heartbeat(self, leases: Sequence[Lease], now_ms: int) -> None:
-        """Say that the owners live. Leases lost meanwhile are passed over in silence;
-        the next append says so.
+    async def heartbeat(self, leases: Sequence[Lease], now_ms: int) -> list[Lease]:
+        """Say that the owners live. Returns the leases that were lost meanwhile.
+
+        Raises `StoreUnavailable`.
         """
         ...
 
@@ -225,6 +226,10 @@ class Store(Protocol):
 
     async def get_blob(self, digest: str) -> bytes:
         """Return a blob's bytes. Raises `KeyError`."""
+        ...
+
+    async def drop_blobs(self, digests: Sequence[str]) -> None:
+        """Remove blobs for good; those that are not there are passed over."""
         ...
 
     async def close(self) -> None:

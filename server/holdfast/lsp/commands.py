@@ -12,7 +12,7 @@ from typing import Any, Final, TypeAlias
 import attrs
 import msgspec
 
-from holdfast.lsp import errors
+from holdfast.lsp import errors, examples
 from holdfast.lsp import params as p
 from holdfast.lsp import session_commands as session
 from holdfast.lsp import turn_commands as turn
@@ -33,7 +33,12 @@ class Command:
 
 
 _ID: Final = {"sessionId": "s_8f2c"}
-_STATUS: Final = {"sessionId": "s_8f2c", "phase": "waiting", "reason": "overloaded"}
+_STATUS: Final = {
+    "sessionId": "s_8f2c",
+    "phase": "waiting",
+    "reason": "overloaded",
+    "label": "waiting",
+}
 
 _ROWS: Final = (
     Command(
@@ -46,10 +51,11 @@ _ROWS: Final = (
     ),
     Command(
         "holdfast.session.list",
-        p.NoParams,
+        p.ListParams,
         session.list_sessions,
-        "List all sessions, newest first.",
-        {},
+        "List all sessions, newest first. `status` is there for sessions that are open in this "
+        "server. With `follow` this connection gets `holdfast/sessions` from now on.",
+        {"follow": True},
         {
             "sessions": [
                 {
@@ -61,6 +67,7 @@ _ROWS: Final = (
                     "updatedAt": 1770000009000,
                     "headSeq": 41,
                     "archived": False,
+                    "status": {**_ID, "phase": "idle", "label": ""},
                 }
             ]
         },
@@ -71,26 +78,14 @@ _ROWS: Final = (
         session.open_session,
         "Return a session and the events after `sinceSeq`. From `seq` on, this connection gets "
         "every event as `holdfast/event` and every change of state as `holdfast/status`. Without "
-        "`sinceSeq` no past events are sent; read the history with `holdfast.session.messages`.",
+        "`sinceSeq` no past events are sent; read the history with `holdfast.session.messages`.\n\n"
+        "With `view` `items` the session comes as a person sees it ([Items](#items)): the result "
+        "has `items`, the newest `limit`, oldest first, and `more`, whether there are older ones; "
+        "with `sinceSeq` it has `changes` since then instead, unless they are too many. "
+        "`holdfast/items` takes the place of `holdfast/event`.",
         {**_ID, "sinceSeq": 40},
         {
-            "session": {
-                **_ID,
-                "title": "Fix the parser",
-                "phase": "idle",
-                "seq": 41,
-                "archived": False,
-                "updatedAt": 1770000009000,
-                "status": {**_ID, "phase": "idle"},
-                "contextTokens": 12031,
-                "windowTokens": 200000,
-                "outputTokens": 840,
-                "questions": [],
-                "todos": [],
-                "queue": [],
-                "compactions": [],
-                "repairs": [],
-            },
+            "session": examples.SESSION,
             "events": [
                 {
                     "seq": 41,
@@ -114,7 +109,7 @@ _ROWS: Final = (
             "attempt": 2,
             "retryAt": 1770000012000,
             "seq": 44,
-            "usage": {"contextTokens": 12031, "windowTokens": 200000, "outputTokens": 840},
+            "usage": examples.USAGE,
             "questions": [],
             "todos": [{"text": "Write a test", "status": "pending"}],
             "queue": [{"promptId": "p_2", "turnId": "t_2", "text": "And the docs?"}],
@@ -137,6 +132,15 @@ _ROWS: Final = (
                 }
             ]
         },
+    ),
+    Command(
+        "holdfast.session.items",
+        p.ItemsParams,
+        session.items,
+        "Return a page of the session's items ([Items](#items)), oldest first: the newest `limit`, "
+        "or those before the item `before`. `more`: there are older ones.",
+        {**_ID, "limit": 2},
+        {"items": [examples.PROMPT_ITEM, examples.TOOL_ITEM], "more": False},
     ),
     Command(
         "holdfast.session.rename",
@@ -249,8 +253,15 @@ _ROWS: Final = (
         p.SendParams,
         turn.send,
         "Send a prompt: either `text`, or `content` with text and image blocks. The answer comes "
-        "when it is on disk. The same `promptId` twice is one prompt.",
-        {**_ID, "text": "Fix the parser.", "promptId": "p_1"},
+        "when it is on disk. The same `promptId` twice is one prompt. Files in `mentions` (`path`, "
+        "and perhaps `startLine` and `endLine`, from 1) are read now, inside the workspace only, "
+        "and become part of the prompt as text; what cannot be shown is said there.",
+        {
+            **_ID,
+            "text": "Fix the parser.",
+            "promptId": "p_1",
+            "mentions": [{"path": "src/parser.py", "startLine": 1, "endLine": 40}],
+        },
         {"turnId": "t_1", "promptId": "p_1", "seq": 3, "queued": False},
     ),
     Command(
@@ -278,6 +289,30 @@ _ROWS: Final = (
         {"phase": "requesting"},
     ),
     Command(
+        "holdfast.tool.output",
+        p.OnToolCall,
+        session.tool_output,
+        "Return the whole output of a tool call; it is empty while there is none.",
+        {**_ID, "toolUseId": "toolu_01"},
+        {"text": "Replaced 1 occurrence."},
+    ),
+    Command(
+        "holdfast.tool.diff",
+        p.OnToolCall,
+        session.tool_diff,
+        "Return the text of a file before and after a call that edits or writes it. `state` is "
+        "`proposed` while the call has not started (by what the file is now), `applied` when it "
+        "has run, `unknown` otherwise; then, and when a text is null, `reason` says why. A file "
+        "that does not exist is null.",
+        {**_ID, "toolUseId": "toolu_01"},
+        {
+            "uri": "file:///home/me/project/src/parser.py",
+            "before": "depth = 1\n",
+            "after": "depth = 2\n",
+            "state": "applied",
+        },
+    ),
+    Command(
         "holdfast.permission.answer",
         p.AnswerParams,
         turn.answer,
@@ -285,6 +320,17 @@ _ROWS: Final = (
         "session) or `deny`.",
         {"questionId": "s_8f2c:q_1", "answer": "allow"},
         {},
+    ),
+    Command(
+        "holdfast.credentials.set",
+        p.CredentialsParams,
+        turn.set_credentials,
+        "Hand over an API key or a bearer token. It is kept in memory only, is used before the "
+        "environment's from the next attempt on, and turns that wait for it go on at once. With "
+        "neither it is forgotten. `source` says what is used now: `client`, `environment` or "
+        "`none`.",
+        {"apiKey": "..."},
+        {"source": "client"},
     ),
     Command(
         "holdfast.model.list",

@@ -54,6 +54,7 @@ ERROR_CODES: Final[Mapping[type[Exception], Row]] = {
     api.NotWhileBusy: Row(REQUEST_FAILED, retryable=True),
     api.UnknownQuestion: Row(INVALID_PARAMS),
     api.UnknownPrompt: Row(INVALID_PARAMS),
+    api.UnknownToolCall: Row(INVALID_PARAMS),
     api.BadPrompt: Row(INVALID_PARAMS),
     api.UnknownModel: Row(INVALID_PARAMS),
     api.UnsupportedFormat: Row(INVALID_PARAMS),

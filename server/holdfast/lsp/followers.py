@@ -16,10 +16,10 @@ from typing import Final, Protocol
 
 from holdfast.agent.api import AgentError, Batch, SessionView
 from holdfast.journal.store import StoreError
-from holdfast.lsp import wire
 from holdfast.lsp.framing import frame
 from holdfast.lsp.outbox import Outbox
 from holdfast.lsp.port import Supervisor
+from holdfast.lsp.streams import Stream
 
 logger = logging.getLogger(__name__)
 
@@ -89,10 +89,12 @@ class Followers:
             starting.add_done_callback(lambda done: self._started(session_id, done))
         await asyncio.shield(starting)
 
-    def open(self, view: SessionView, since_seq: int) -> None:
-        """Send all events after `since_seq` from now on, in place of what was sent so far."""
+    def open(self, view: SessionView, since_seq: int, stream: Stream) -> None:
+        """Send what `stream` makes of all events after `since_seq` from now on, in place of what
+        was sent so far.
+        """
         if not self._closed:
-            self._follow(view, since_seq, forward=True)
+            self._follow(view, since_seq, stream)
 
     async def end(self, session_id: str) -> None:
         """Stop following a session."""
@@ -120,9 +122,9 @@ class Followers:
         supervisor = await self._supervisor()
         view = await supervisor.view(session_id)
         if session_id not in self._tasks and not self._closed:
-            self._follow(view, view.seq, forward=False)
+            self._follow(view, view.seq, None)
 
-    def _follow(self, view: SessionView, since_seq: int, *, forward: bool) -> None:
+    def _follow(self, view: SessionView, since_seq: int, stream: Stream | None) -> None:
         session_id = view.session_id
         previous = self._tasks.pop(session_id, None)
         if previous is not None:
@@ -131,35 +133,29 @@ class Followers:
         for listener in self._audience:
             listener.session_seen(view)
         task = asyncio.create_task(
-            self._run(session_id, since_seq, forward=forward), name=f"follow {session_id}"
+            self._run(session_id, since_seq, stream), name=f"follow {session_id}"
         )
         self._tasks[session_id] = task
         task.add_done_callback(lambda done: self._done(session_id, done))
 
-    async def _run(self, session_id: str, since_seq: int, *, forward: bool) -> None:
+    async def _run(self, session_id: str, since_seq: int, stream: Stream | None) -> None:
         """Follow until the connection ends or the session is gone.
 
         The editor is sent what comes after `since_seq`, the audience what it was not told yet.
         """
-        encoded_id = wire.encode(session_id)
         seq = min(since_seq, self._told[session_id])
         while True:
             supervisor = await self._supervisor()
             async with aclosing(batches(supervisor, session_id, seq)) as found:
                 async for batch in found:
-                    if forward:
-                        self._send(encoded_id, _after(batch, since_seq))
+                    if stream is not None:
+                        frames = map(frame, await stream.bodies(batch))
+                        self._outbox().write(b"".join(frames))
                     seq = batch.events[-1].seq if batch.events else seq
                     self._tell(session_id, _after(batch, self._told[session_id]))
                     await self._outbox().drain()
             # The session was closed here (another server took it over): follow it from outside.
             await asyncio.sleep(self._reopen_after_s)
-
-    def _send(self, encoded_id: bytes, batch: Batch) -> None:
-        parts = [frame(wire.event_notification(encoded_id, record)) for record in batch.events]
-        if batch.status is not None:
-            parts.append(frame(wire.status_notification(batch.status)))
-        self._outbox().write(b"".join(parts))
 
     def _tell(self, session_id: str, batch: Batch) -> None:
         if batch.events:

@@ -13,6 +13,8 @@ import msgspec
 Title: TypeAlias = Annotated[str, msgspec.Meta(min_length=1, max_length=500)]
 Id: TypeAlias = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
 Seq: TypeAlias = Annotated[int, msgspec.Meta(ge=0)]
+Line: TypeAlias = Annotated[int, msgspec.Meta(ge=1)]
+Secret: TypeAlias = Annotated[str, msgspec.Meta(max_length=10_000)]
 Limit: TypeAlias = Annotated[int, msgspec.Meta(ge=1, le=10_000)]
 
 
@@ -30,6 +32,23 @@ class OnSession(Params, frozen=True):
     session_id: Id
 
 
+class ListParams(Params, frozen=True):
+    """With `follow` the connection is told of changes from now on."""
+
+    follow: bool = False
+
+
+class CredentialsParams(Params, frozen=True):
+    """An API key or a bearer token; with neither, what was handed over before is forgotten."""
+
+    api_key: Secret | None = None
+    auth_token: Secret | None = None
+
+    def __repr__(self) -> str:
+        """Say nothing: whatever shows arguments must not show these (P11)."""
+        return "CredentialsParams(hidden)"
+
+
 class CreateParams(Params, frozen=True):
     """`workspaceUri` is the folder whose files tools may touch; without one they touch none."""
 
@@ -39,9 +58,27 @@ class CreateParams(Params, frozen=True):
 
 
 class OpenParams(OnSession, frozen=True):
-    """`sinceSeq` is the last event the client has; without one it begins at the present."""
+    """`sinceSeq` is the last event the client has; without one it begins at the present.
+
+    With the view `items`, `limit` is how many items a client without a past gets.
+    """
 
     since_seq: Seq | None = None
+    view: Literal["events", "items"] = "events"
+    limit: Limit = 200
+
+
+class ItemsParams(OnSession, frozen=True):
+    """The newest `limit` items, or those before the item `before`."""
+
+    limit: Limit = 200
+    before: str | None = None
+
+
+class OnToolCall(OnSession, frozen=True):
+    """A command about one tool call."""
+
+    tool_use_id: Id
 
 
 class MessagesParams(OnSession, frozen=True):
@@ -110,15 +147,25 @@ class SelectModelParams(OnSession, frozen=True):
     model: Id | None = None
 
 
+class MentionParams(Params, frozen=True):
+    """A file of the workspace, or its lines from `startLine` to `endLine` (from 1, inclusive)."""
+
+    path: Annotated[str, msgspec.Meta(min_length=1, max_length=4_000)]
+    start_line: Line | None = None
+    end_line: Line | None = None
+
+
 class SendParams(OnSession, frozen=True):
     """Either `text` or `content` (text and image blocks in the API's shape).
 
-    `promptId` is the client's own; the same one twice is one prompt.
+    `promptId` is the client's own; the same one twice is one prompt. `mentions` are files whose
+    text becomes part of the prompt.
     """
 
     text: str | None = None
     content: list[dict[str, Any]] | None = None
     prompt_id: Id | None = None
+    mentions: Annotated[list[MentionParams], msgspec.Meta(max_length=100)] = []
 
 
 class AnswerParams(Params, frozen=True):

@@ -15,20 +15,49 @@ from holdfast.agent.api import (
     Accepted,
     Batch,
     ExportFormat,
+    OpenedItems,
     ReadableMessage,
     RepairReport,
+    SessionList,
     SessionView,
+    ToolDiff,
 )
 from holdfast.conversation.history import Block
 from holdfast.journal.store import SessionSummary
+from holdfast.model.credentials import Source
 from holdfast.model.port import Capabilities
+from holdfast.session.items import Item
+from holdfast.tools.mentions import Mention
 from holdfast.tools.port import Editor
 
 Answer: TypeAlias = Literal["allow", "allowAlways", "deny"]
 
 
+class ItemLists(Protocol):
+    """Sessions as a person sees them."""
+
+    async def open(self, session_id: str, *, since_seq: int | None, limit: int) -> OpenedItems:
+        """Return what changed after `since_seq`, or the newest `limit` items, and their fold."""
+        ...
+
+    async def page(
+        self, session_id: str, *, limit: int, before: str | None
+    ) -> tuple[list[Item], bool]:
+        """Return the newest `limit` items, or those before one, and whether there are more."""
+        ...
+
+    async def output(self, session_id: str, tool_use_id: str) -> str:
+        """Return the whole output of a tool call."""
+        ...
+
+
 class Supervisor(Protocol):
     """All sessions of this process. They belong to it, never to a connection (P9)."""
+
+    @property
+    def items(self) -> ItemLists:
+        """Sessions as a person sees them."""
+        ...
 
     async def create(
         self, *, workspace_uri: str | None, title: str | None, model: str | None
@@ -38,6 +67,14 @@ class Supervisor(Protocol):
 
     async def summaries(self) -> list[SessionSummary]:
         """Return all sessions, newest first."""
+        ...
+
+    async def entries(self, after: int | None = None) -> SessionList:
+        """Return the list of sessions; with `after`, once a line of that version has changed."""
+        ...
+
+    async def use_credentials(self, api_key: str | None, auth_token: str | None) -> Source:
+        """Authenticate with these from now on; with neither, as the environment says."""
         ...
 
     async def view(self, session_id: str) -> SessionView:
@@ -51,7 +88,11 @@ class Supervisor(Protocol):
         ...
 
     async def send(
-        self, session_id: str, content: Sequence[Block], prompt_id: str | None
+        self,
+        session_id: str,
+        content: Sequence[Block],
+        prompt_id: str | None,
+        mentions: Sequence[Mention] = (),
     ) -> Accepted:
         """Accept a prompt; it is durable when this returns. The same id twice is one prompt."""
         ...
@@ -122,6 +163,10 @@ class Supervisor(Protocol):
         self, path: Path, *, title: str | None, workspace_uri: str | None
     ) -> str:
         """Create a session whose past is a foreign transcript."""
+        ...
+
+    async def tool_diff(self, session_id: str, tool_use_id: str) -> ToolDiff:
+        """Return what a call makes, or made, of its one file."""
         ...
 
     async def answer(self, question_id: str, answer: Answer) -> None:

@@ -20,8 +20,8 @@ _INTRODUCTION: Final = """\
 
 Holdfast speaks LSP 3.17 over stdio. All it can do is reached by standard means (P10): commands by
 `workspace/executeCommand`, long work by work-done progress, permission questions by
-`window/showMessageRequest`, edits by `workspace/applyEdit`. Two notifications of its own add
-comfort, never capability.
+`window/showMessageRequest`, edits by `workspace/applyEdit`. Notifications of its own add comfort,
+never capability.
 
 This page is made from the server's own tables; `python -m holdfast.lsp.reference` prints it.
 
@@ -30,9 +30,11 @@ This page is made from the server's own tables; `python -m holdfast.lsp.referenc
 Settings come as `initializationOptions` or from the section `holdfast` of
 `workspace/configuration`; a wrong one is named in a `window/showMessage` and by
 `holdfast.server.info`, and its default is used. Unfinished turns of the workspace's folders, whose
-server died, go on after `initialized`. `shutdown` and `exit` end the connection, not the sessions'
-work: it goes on when the session is opened next. The exit code is 0 after `shutdown`, else 1. When
-the editor's end of the pipe closes, the process ends by itself with 0.
+server died, go on after `initialized`; with the setting `holdfast.continueInterrupted` "ask" they
+are paused with the reason `interrupted` until a person resumes them. `shutdown` and `exit` end the
+connection, not the sessions' work: it goes on when the session is opened next. The exit code is 0
+after `shutdown`, else 1. When the editor's end of the pipe closes, the process ends by itself with
+0.
 
 A client with a view of its own says so in `capabilities.experimental`:
 
@@ -58,17 +60,91 @@ few milliseconds.
 
 Types of events: EVENTS.
 
+`holdfast/items`: what changed in the session's items, to a connection that opened it with the
+view `items`. `session` is there when it differs from the last one sent otherwise than by its
+status.
+
+```json
+{"sessionId": "s_8f2c", "seq": 42,
+ "changes": [{"op": "append", "id": "17.0", "text": "The parser"}]}
+```
+
 `holdfast/status`: what the session is doing now; members that do not apply are left out. `phase`
 is `idle`, `queued`, `compacting`, `requesting`, `streaming`, `asking`, `runningTools`, `waiting` or
-`paused`. `silentMs` is how long an open stream has been silent, `readOnly` names the server that
-owns the session when it is not this one.
+`paused`. `silentMs` is how long an open stream has been silent; `retryAt` is then when it is cut
+and the turn goes on. `readOnly` names the server that owns the session when it is not this one.
+`label` is the whole state in a few words for lists and status bars, empty when idle.
+
+`banner` is what a person should be told while the session waits, is paused, silent, compacting or
+read only: `tone` (`info`, `warning` or `error`), `title`, `text`, `raw` (the API's own words) and
+`actions` (each a `title`, a `command` and perhaps `argument` and `primary`). `due` is when what the
+title says happens, for a countdown behind it. An action without `argument` needs a person's input
+for its command first.
 
 ```json
 {"sessionId": "s_8f2c", "phase": "waiting", "reason": "overloaded", "message": "Overloaded",
- "attempt": 2, "retryAt": 1770000012000,
+ "attempt": 2, "retryAt": 1770000012000, "label": "waiting, compacting 40 %",
  "progress": {"compactionId": "c_5d01", "step": "asking the model for a summary",
-              "percentage": 40, "elapsedMs": 4200, "attempt": 1, "receivedChars": 812}}
+              "percentage": 40, "elapsedMs": 4200, "attempt": 1, "receivedChars": 812},
+ "banner": {"tone": "warning", "title": "Trying again", "due": 1770000012000,
+            "text": "The API is overloaded. Attempt 2. Nothing is lost.",
+            "raw": "status: 529\\ntype: overloaded_error\\nmessage: Overloaded",
+            "actions": [{"title": "Retry now", "command": "holdfast.turn.retry",
+                         "argument": {"sessionId": "s_8f2c"}, "primary": true}]}}
 ```
+
+`holdfast/sessions`: to a connection that asked `holdfast.session.list` with `follow`. `sessions`
+holds the lines that are new or look different now, whole, `removed` the ids that are gone. Text
+that streams in changes no line: its title, model, phase, label, reason, `retryAt`, percentage and
+whether it is archived do. At most four a second. What other servers do is found when the list is
+read next.
+
+```json
+{"sessions": [{"sessionId": "s_8f2c", "title": "Fix the parser", "phase": "waiting",
+               "createdAt": 1770000000000, "updatedAt": 1770000009000, "headSeq": 41,
+               "archived": false, "status": {"sessionId": "s_8f2c", "phase": "waiting"}}],
+ "removed": ["s_77b0"]}
+```
+
+## Usage
+
+`usage` of a session: `contextTokens` is an estimate of the next request, of `windowTokens`; the
+other counts are sums of what the API reported for complete answers, and for the summaries of
+compactions. `cost` is there only when the setting `holdfast.prices` names every model that was
+used: a list of `{model, input, output, cacheRead, cacheWrite}`, dollars per million tokens; `model`
+is a pattern, and the first that matches counts.
+
+## Items
+
+A session as a person sees it: a list of items, folded from its journal. All have `id` (the same
+after a restart), `kind`, `seq`, `atMs` and perhaps `turnId`; members that do not apply are left
+out.
+
+- `prompt`: `promptId` (empty for one from elsewhere), `text`, `state` (`queued` or `sent`),
+  `images`, `mentions`.
+- `text`: `text` (Markdown), `state` (`streaming`, `done` or `cut`), `model`.
+- `thinking`: `text` (may be empty), `state`, `elapsedMs`.
+- `tool`: `toolUseId`, `name`, `title`, `input` (long strings are clipped), `state`, `output`
+  (clipped), `outputClipped`, `path`, `hasDiff`, `questionId`, `startedAt`, `endedAt`.
+- `notice`: `code`, `level` (`info`, `warning` or `error`), `text`, `detail` (the raw error, or the
+  fine print), `actions` (each a `title`, a `command` and its `argument`).
+
+The state of a tool call is `writing`, `requested`, `asking`, `running`, `finished`, `failed`,
+`refused`, `interrupted`, `notStarted` or `unknown`. The code of a notice is `compacted`,
+`compactionUndone`, `repaired`, `repairUndone`, `rewound`, `recovered`, `cut`, `requestFailed`,
+`paused`, `stopped`, `refused`, `modelSelected`, `imported` or `forked`.
+
+Changes are applied in order:
+
+- `{"op": "put", "item": ..., "after": ...}`: replace the item with this id where it stands. One
+  that is not held is inserted behind the item `after`, without `after` at the end. When `after` is
+  its own id, it is not new and belongs to a page that was not loaded: pass it over. When another
+  `after` is not held, insert it at the beginning.
+- `{"op": "append", "id": ..., "text": ...}`: add to its text.
+- `{"op": "remove", "id": ...}`: remove it.
+
+Ids that are not held are passed over. The `seq` of an answer or a notification is what the client
+is at when its changes are applied: `sinceSeq` when it opens the session again.
 
 ## Progress
 

@@ -31,6 +31,7 @@ from holdfast.lsp import commands, errors, wire
 from holdfast.lsp.documents import Documents
 from holdfast.lsp.editor import ConnectionEditor
 from holdfast.lsp.followers import Followers
+from holdfast.lsp.lists import Lists
 from holdfast.lsp.notices import Notices
 from holdfast.lsp.outbox import Outbox
 from holdfast.lsp.port import Supervisor
@@ -83,6 +84,7 @@ class HoldfastServer(LanguageServer):
         self.followers = Followers(
             self._outbox, self.supervisor, (self.bars, self.questions, self.notices)
         )
+        self.lists = Lists(self._outbox, self.supervisor)
         self._compose = compose
         self._environ = os.environ if environ is None else environ
         self._reconfigure = reconfigure
@@ -218,6 +220,7 @@ class HoldfastServer(LanguageServer):
     async def end_connection(self) -> None:
         """End what belongs to this connection. Sessions go on. Harmless when it has ended."""
         await self.followers.close()
+        await self.lists.close()
         await self.bars.close()
         composing = self._composing
         if composing is not None and composing.done() and not _failed(composing):

@@ -10,6 +10,7 @@ from pygls.uris import to_fs_path, uri_scheme
 from holdfast.lsp import errors, wire
 from holdfast.lsp import params as p
 from holdfast.lsp.followers import batches
+from holdfast.lsp.streams import EventStream, ItemStream
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,15 +34,20 @@ async def create(ls: HoldfastServer, params: p.CreateParams) -> Any:
     return {"sessionId": session_id}
 
 
-async def list_sessions(ls: HoldfastServer, _: p.NoParams) -> Any:
-    """List all sessions, newest first."""
+async def list_sessions(ls: HoldfastServer, params: p.ListParams) -> Any:
+    """List all sessions, newest first; with `follow`, what changes follows as notifications."""
     supervisor = await ls.supervisor()
-    return {"sessions": wire.plain(await supervisor.summaries())}
+    found = await supervisor.entries()
+    if params.follow:
+        ls.protocol.after_response(lambda: ls.lists.follow(found))
+    return {"sessions": wire.plain(found.entries)}
 
 
 async def open_session(ls: HoldfastServer, params: p.OpenParams) -> Any:
     """Return the session and what happened since; what comes later follows as notifications."""
     supervisor = await ls.supervisor()
+    if params.view == "items":
+        return await _open_items(ls, params)
     view = await supervisor.view(params.session_id)
     since = view.seq if params.since_seq is None else min(params.since_seq, view.seq)
     events: list[Any] = []
@@ -52,8 +58,47 @@ async def open_session(ls: HoldfastServer, params: p.OpenParams) -> Any:
                 break
             events += map(wire.event_item, batch.events)
             since = batch.events[-1].seq if batch.events else since
-    ls.protocol.after_response(lambda: ls.followers.open(view, since))
+    stream = EventStream(params.session_id, since)
+    ls.protocol.after_response(lambda: ls.followers.open(view, since, stream))
     return {"session": wire.plain(view), "events": events, "seq": since}
+
+
+async def _open_items(ls: HoldfastServer, params: p.OpenParams) -> Any:
+    supervisor = await ls.supervisor()
+    opened = await supervisor.items.open(
+        params.session_id, since_seq=params.since_seq, limit=params.limit
+    )
+    # The view is the newer of the two: what it says is told again, never too late.
+    view = await supervisor.view(params.session_id)
+    seq = opened.fold.seq
+    stream = ItemStream(opened.fold, view, lambda: supervisor.view(params.session_id))
+    ls.protocol.after_response(lambda: ls.followers.open(view, seq, stream))
+    result = {"session": wire.plain(view), "seq": seq}
+    if opened.changes is not None:
+        return {**result, "changes": opened.changes}
+    return {**result, "items": opened.items, "more": opened.more}
+
+
+async def items(ls: HoldfastServer, params: p.ItemsParams) -> Any:
+    """Return a page of a session as a person sees it."""
+    supervisor = await ls.supervisor()
+    found, more = await supervisor.items.page(
+        params.session_id, limit=params.limit, before=params.before
+    )
+    return {"items": found, "more": more}
+
+
+async def tool_output(ls: HoldfastServer, params: p.OnToolCall) -> Any:
+    """Return the whole output of a tool call."""
+    supervisor = await ls.supervisor()
+    return {"text": await supervisor.items.output(params.session_id, params.tool_use_id)}
+
+
+async def tool_diff(ls: HoldfastServer, params: p.OnToolCall) -> Any:
+    """Return what a call makes, or made, of its one file; texts that are not there are null."""
+    supervisor = await ls.supervisor()
+    found = await supervisor.tool_diff(params.session_id, params.tool_use_id)
+    return {"before": None, "after": None, **wire.plain(found)}
 
 
 async def state(ls: HoldfastServer, params: p.OnSession) -> Any:

@@ -1,4 +1,4 @@
-"""`holdfast.turn.*`, `holdfast.permission.*` and `holdfast.server.*`."""
+"""`holdfast.turn.*`, `holdfast.permission.*`, `holdfast.credentials.*` and `holdfast.server.*`."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from holdfast.conversation.history import Block, text
 from holdfast.lsp import errors, wire
 from holdfast.lsp import params as p
+from holdfast.tools.mentions import Mention
 
 if TYPE_CHECKING:
     from holdfast.lsp.server import HoldfastServer
@@ -23,7 +24,8 @@ async def send(ls: HoldfastServer, params: p.SendParams) -> Any:
     )
     supervisor = await ls.supervisor()
     await ls.followers.watch(params.session_id)
-    accepted = await supervisor.send(params.session_id, blocks, params.prompt_id)
+    mentions = [Mention(m.path, m.start_line, m.end_line) for m in params.mentions]
+    accepted = await supervisor.send(params.session_id, blocks, params.prompt_id, mentions)
     return wire.plain(accepted)
 
 
@@ -52,6 +54,12 @@ async def answer(ls: HoldfastServer, params: p.AnswerParams) -> Any:
     supervisor = await ls.supervisor()
     await supervisor.answer(params.question_id, params.answer)
     return {}
+
+
+async def set_credentials(ls: HoldfastServer, params: p.CredentialsParams) -> Any:
+    """Keep a client's credentials in memory, for the next attempts of all sessions (P11)."""
+    supervisor = await ls.supervisor()
+    return {"source": await supervisor.use_credentials(params.api_key, params.auth_token)}
 
 
 async def info(ls: HoldfastServer, _: p.NoParams) -> Any:

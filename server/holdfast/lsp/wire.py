@@ -7,16 +7,17 @@ clock, milliseconds); a field that is None is left out. Events and blocks keep t
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any, Final
 
 import attrs
 import msgspec
 
-from holdfast.agent.api import SessionView, Status
+from holdfast.agent.api import SessionEntry, SessionView, Status
 from holdfast.conversation import encoding
 from holdfast.session.inputs import Recorded
+from holdfast.session.items import Change
 
 _encoder: Final = msgspec.json.Encoder()
 
@@ -61,11 +62,7 @@ def state_result(view: SessionView) -> dict[str, Any]:
     return {
         **plain(view.status),
         "seq": view.seq,
-        "usage": {
-            "contextTokens": view.context_tokens,
-            "windowTokens": view.window_tokens,
-            "outputTokens": view.output_tokens,
-        },
+        "usage": plain(view.usage),
         "questions": plain(view.questions),
         "todos": plain(view.todos),
         "queue": plain(view.queue),
@@ -83,6 +80,22 @@ def event_notification(session_id: bytes, record: Recorded) -> bytes:
         b'{"jsonrpc":"2.0","method":"holdfast/event","params":{"sessionId":%b,"seq":%d,"atMs":%d,'
         b'"event":%b}}' % (session_id, record.seq, record.at_ms, encode(record.event))
     )
+
+
+def sessions_notification(entries: Sequence[SessionEntry], removed: Sequence[str]) -> bytes:
+    """Return the body of one `holdfast/sessions`."""
+    params = {"sessions": plain(entries), "removed": removed}
+    return encode({"jsonrpc": "2.0", "method": "holdfast/sessions", "params": params})
+
+
+def items_notification(
+    session_id: str, seq: int, changes: Sequence[Change], session: SessionView | None
+) -> bytes:
+    """Return the body of one `holdfast/items`; items encode themselves."""
+    params: dict[str, Any] = {"sessionId": session_id, "seq": seq, "changes": changes}
+    if session is not None:
+        params["session"] = plain(session)
+    return encode({"jsonrpc": "2.0", "method": "holdfast/items", "params": params})
 
 
 def status_notification(status: Status) -> bytes:

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, Literal, TypeAlias
 
 import attrs
 
 API_KEY_VARIABLE: Final = "ANTHROPIC_API_KEY"
 AUTH_TOKEN_VARIABLE: Final = "ANTHROPIC_AUTH_TOKEN"  # noqa: S105 -- the name of a variable
+
+Source: TypeAlias = Literal["client", "environment", "none"]
 
 _HEADER_SAFE: Final = re.compile(r"[\x21-\x7e]+")
 
@@ -75,3 +77,35 @@ def resolve(
 
 def _clean(value: str | None) -> str | None:
     return (value or "").strip() or None
+
+
+class CredentialSource:
+    """The credentials of this process: a client's, kept in memory only, before the environment's.
+    `version` grows whenever a client gives or takes back some.
+
+    Law: what a client handed over is used from the very next attempt on, is forgotten when it says
+    so, and ends with the process.
+    """
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        self._environment = environment
+        self._given = Credentials()
+        self.version = 0
+
+    def give(self, api_key: str | None, auth_token: str | None) -> None:
+        """Use a client's credentials from now on; with neither, forget those it gave before."""
+        self._given = Credentials(_clean(api_key), _clean(auth_token))
+        self.version += 1
+
+    def current(self) -> Credentials:
+        """Return what the next attempt is authenticated with."""
+        return resolve(
+            self._environment, api_key=self._given.api_key, auth_token=self._given.auth_token
+        )
+
+    @property
+    def source(self) -> Source:
+        """Say where the next attempt's credentials come from."""
+        if self._given.secret is not None:
+            return "client"
+        return "none" if self.current().secret is None else "environment"

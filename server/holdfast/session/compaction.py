@@ -16,7 +16,14 @@ from holdfast.conversation.history import USER, History, Message, text
 from holdfast.session import events as ev
 from holdfast.session import inputs as inp
 from holdfast.session import view
-from holdfast.session.state import Phase, RunningCompaction, SessionState, index_of
+from holdfast.session.state import (
+    COMPACTION_CANCELLED,
+    INTERRUPTED,
+    Phase,
+    RunningCompaction,
+    SessionState,
+    index_of,
+)
 from holdfast.session.step import Step
 
 GROWTH_MIN: Final = 4
@@ -97,6 +104,7 @@ def start_in_background(step: Step) -> None:
     if (
         state.compaction is not None
         or state.compaction_held
+        or (state.pause is not None and state.pause.reason == INTERRUPTED)
         or len(state.messages) - state.compaction_tried_at < GROWTH_MIN
         or view.context_tokens(state) < step.env.limits.soft_tokens
     ):
@@ -157,6 +165,8 @@ def ready(step: Step, given: inp.CompactionReady) -> None:
             rung=given.rung,
             summary=summary,
             tokens_after=after,
+            model=given.model,
+            usage=given.usage,
         )
     )
 
@@ -182,7 +192,7 @@ def cancelled(step: Step, _given: inp.CancelCompaction) -> None:
     if running.started.blocking and step.state.phase is Phase.REQUESTING:
         step.emit(
             ev.TurnPaused(
-                reason="compactionCancelled",
+                reason=COMPACTION_CANCELLED,
                 message="The history does not fit the model's window without a compaction.",
                 advice="Resume the turn to compact and go on, or choose a larger model.",
             )

@@ -139,7 +139,7 @@ POLICIES: Final[Mapping[FailureKind, Policy]] = {
         0,
         None,
         "The API key is missing or was refused.",
-        "Set ANTHROPIC_API_KEY (or sign in again), then resume the turn.",
+        "Give a valid API key, in your editor or as ANTHROPIC_API_KEY; then resume the turn.",
     ),
     FailureKind.BILLING: Policy(
         Remedy.ASK,
@@ -198,3 +198,16 @@ POLICIES: Final[Mapping[FailureKind, Policy]] = {
         "Nothing is lost; report this, then resume the turn.",
     ),
 }
+
+
+def raw_words(failure: Failure) -> str:
+    """Return what the server really said (P12)."""
+    lines = (
+        ("status", failure.status),
+        ("type", failure.type),
+        ("code", failure.error_code),
+        ("message", failure.message),
+        ("requestId", failure.request_id),
+        ("body", failure.raw),
+    )
+    return "\n".join(f"{name}: {value}" for name, value in lines if value not in (None, ""))

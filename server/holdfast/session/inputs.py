@@ -1,7 +1,8 @@
 """What goes into the turn's state machine and what comes out of it.
 
 Law: inputs are facts from the world (a prompt, a stream item, a timer, a restart), effects are
-wishes to the world. The machine neither waits nor acts; `agent/driver.py` does both.
+wishes to the world. The machine neither waits nor acts; `agent/driver.py` waits and
+`agent/effects.py` acts.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import attrs
 from holdfast.conversation.history import Block
 from holdfast.session.events import (
     AnyEvent,
+    CommandEvidence,
     Event,
     FileEvidence,
     Rung,
@@ -39,6 +41,7 @@ class Limits:
     overhead_tokens: int = 0
     retry_budget_ms: int = 600_000
     retry_max_delay_ms: int = 60_000
+    continue_interrupted: bool = True
 
     @property
     def soft_tokens(self) -> int:
@@ -71,11 +74,12 @@ class Env:
 
 @attrs.frozen
 class Submit:
-    """A person sent a prompt."""
+    """A person sent a prompt. Its last blocks show the files of `mentions`."""
 
     prompt_id: str
     turn_id: str
     blocks: tuple[Block, ...]
+    mentions: tuple[str, ...] = ()
 
 
 @attrs.frozen
@@ -124,10 +128,13 @@ class Judged:
 
 @attrs.frozen
 class Looked:
-    """What the file is that a call is about to change; None when it changes no single file."""
+    """What the file is that a call is about to change; None when it changes no single file.
+    `traced` says that the call will leave a trace while it runs.
+    """
 
     tool_use_id: str
     before: FileEvidence | None
+    traced: bool = False
 
 
 @attrs.frozen
@@ -136,6 +143,17 @@ class LookedAgain:
 
     tool_use_id: str
     after: FileEvidence | None
+
+
+@attrs.frozen
+class TraceFound:
+    """What a call, whose outcome is unknown, has left: the evidence, None when it cannot be read,
+    and the end of its output.
+    """
+
+    tool_use_id: str
+    evidence: CommandEvidence | None
+    output: str = ""
 
 
 @attrs.frozen
@@ -165,7 +183,11 @@ class Stop:
 
 @attrs.frozen
 class Resume:
-    """A person lets a paused, waiting or held session go on now."""
+    """A person lets a paused, waiting or held session go on now; with `paused_for` only a turn
+    that is paused for this reason.
+    """
+
+    paused_for: str | None = None
 
 
 @attrs.frozen
@@ -200,11 +222,13 @@ class RungFailed:
 
 @attrs.frozen
 class CompactionReady:
-    """A summary that passed the acceptance bar."""
+    """A summary that passed the acceptance bar; `model` wrote it, if one did."""
 
     compaction_id: str
     rung: Rung
     summary: str
+    model: str = ""
+    usage: Usage = attrs.field(factory=Usage)
 
 
 @attrs.frozen
@@ -232,6 +256,7 @@ Input: TypeAlias = (
     | Judged
     | Looked
     | LookedAgain
+    | TraceFound
     | Ran
     | Answered
     | Stop
@@ -288,6 +313,20 @@ class LookAfter:
 
 
 @attrs.frozen
+class LookForTrace:
+    """After a crash, look what a call has left, and stop it if it still runs."""
+
+    tool_use_id: str
+
+
+@attrs.frozen
+class DropTrace:
+    """Remove what a call has left: its result is in the journal."""
+
+    tool_use_id: str
+
+
+@attrs.frozen
 class RunTool:
     """Run a call that was authorised and is recorded as started."""
 
@@ -326,6 +365,8 @@ Effect: TypeAlias = (
     | Judge
     | LookBefore
     | LookAfter
+    | LookForTrace
+    | DropTrace
     | RunTool
     | KillTools
     | WakeAt

@@ -14,7 +14,8 @@ from typing import Any, Final
 from holdfast.session import compaction, model_calls, tool_calls
 from holdfast.session import events as ev
 from holdfast.session import inputs as inp
-from holdfast.session.state import Phase, SessionState
+from holdfast.session.phases import is_interrupted
+from holdfast.session.state import INTERRUPTED, Phase, SessionState
 from holdfast.session.step import Step
 
 
@@ -37,12 +38,16 @@ def _submit(step: Step, given: inp.Submit) -> None:
         return  # The same prompt id twice is one prompt.
     step.emit(
         ev.PromptAccepted(
-            prompt_id=given.prompt_id, turn_id=given.turn_id, content=ev.raw_blocks(given.blocks)
+            prompt_id=given.prompt_id,
+            turn_id=given.turn_id,
+            content=ev.raw_blocks(given.blocks),
+            mentions=given.mentions,
         )
     )
     turn = step.state.turn
     if turn is not None and step.state.phase is Phase.PAUSED:
         # The next prompt always works: it takes over from a turn that cannot go on (P3).
+        _settle_calls(step)
         step.emit(ev.TurnEnded(turn_id=turn.turn_id, reason=ev.TurnEnd.SUPERSEDED))
     model_calls.next_turn(step)
 
@@ -56,22 +61,47 @@ def _stop(step: Step, _given: inp.Stop) -> None:
     if state.requested:
         step.want(inp.AbortModel())
         step.emit(ev.ResponseCut(cause=ev.CutCause.STOPPED))
-    if state.calls:
-        step.want(inp.KillTools())
-        tool_calls.settle_open(step, started=ev.ToolOutcome.INTERRUPTED)
+    _settle_calls(step)
     compaction.cancel_blocking(step)
     step.emit(ev.TurnEnded(turn_id=turn.turn_id, reason=ev.TurnEnd.STOPPED))
 
 
-def _resume(step: Step, _given: inp.Resume) -> None:
+def _settle_calls(step: Step) -> None:
+    """End the open calls of a turn that ends. Those of a paused one were begun before a restart."""
+    if step.state.calls:
+        step.want(inp.KillTools())
+        paused = step.state.phase is Phase.PAUSED
+        outcome = ev.ToolOutcome.UNKNOWN if paused else ev.ToolOutcome.INTERRUPTED
+        tool_calls.settle_open(step, started=outcome)
+
+
+def _resume(step: Step, given: inp.Resume) -> None:
+    pause = step.state.pause
+    if given.paused_for is not None and (pause is None or pause.reason != given.paused_for):
+        return
     match step.state.phase:
         case Phase.PAUSED | Phase.WAITING:
             step.emit(ev.TurnResumed(by="user"))
-            model_calls.request(step)
+            _go_on(step)
         case Phase.QUEUED:
             model_calls.next_turn(step, held_too=True)
         case _:
             pass
+
+
+def _go_on(step: Step) -> None:
+    """Go on with a turn that waited; calls that a restart left open come first."""
+    if step.state.calls:
+        tool_calls.take_up(step)
+    else:
+        model_calls.request(step)
+
+
+def _answered(step: Step, given: inp.Answered) -> None:
+    if given.question_id in step.state.questions and step.state.phase is Phase.PAUSED:
+        step.emit(ev.TurnResumed(by="user"))  # Whoever answers wants the turn to go on.
+        tool_calls.take_up(step)
+    tool_calls.answered(step, given)
 
 
 def _compact_asked(step: Step, given: inp.CompactAsked) -> None:
@@ -85,6 +115,8 @@ def _note(step: Step, given: inp.Note) -> None:
     paused = step.state.phase is Phase.PAUSED
     if given.at_rest is not None and busy and not (paused and given.at_rest == "paused"):
         return  # A turn began after the question was asked: its history must not change under it.
+    if given.at_rest is not None and step.state.calls:
+        return  # A restart left calls open, whose results will follow.
     for event in given.events:
         step.emit(event)
 
@@ -111,6 +143,9 @@ def _restarted(step: Step, given: inp.Restarted) -> None:
     phase = state.phase
     if phase is not Phase.IDLE or state.compaction is not None:
         step.emit(ev.SessionRecovered(phase=phase.value, generation=given.generation))
+    if not step.env.limits.continue_interrupted and is_interrupted(state):
+        _hold(step)
+        phase = Phase.PAUSED
     match phase:
         case Phase.QUEUED:
             model_calls.next_turn(step)
@@ -123,11 +158,29 @@ def _restarted(step: Step, given: inp.Restarted) -> None:
         case Phase.ASKING | Phase.RUNNING_TOOLS:
             tool_calls.recover(step)
         case Phase.WAITING | Phase.PAUSED:
+            tool_calls.settle_started(step)  # Calls of a turn that a restart has interrupted.
             _tick(step, inp.Tick())
         case Phase.IDLE:
             pass
-    if state.compaction is not None and not state.compaction.started.blocking:
+    if phase is not Phase.COMPACTING:
         compaction.prepare_again(step)
+
+
+def _hold(step: Step) -> None:
+    """Pause a turn that a restart interrupted until a person wants it to go on.
+
+    What it had begun is looked at all the same: a command that still runs is stopped now.
+    """
+    state = step.state
+    if state.response is not None:
+        step.emit(ev.ResponseCut(cause=ev.CutCause.RESTART))
+    step.emit(
+        ev.TurnPaused(
+            reason=INTERRUPTED,
+            message="The server was started again while this turn was under way.",
+            advice="Resume the turn to go on.",
+        )
+    )
 
 
 # -- the response --------------------------------------------------------------------------------
@@ -173,8 +226,9 @@ _DECISIONS: Final[dict[type[Any], Callable[[Step, Any], None]]] = {
     inp.Judged: tool_calls.judged,
     inp.Looked: tool_calls.looked,
     inp.LookedAgain: tool_calls.looked_again,
+    inp.TraceFound: tool_calls.trace_found,
     inp.Ran: tool_calls.ran,
-    inp.Answered: tool_calls.answered,
+    inp.Answered: _answered,
     inp.CompactAsked: _compact_asked,
     inp.RungFailed: compaction.rung_failed,
     inp.CompactionReady: compaction.ready,

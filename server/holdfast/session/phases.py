@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import Final
 
 from holdfast.session import events as ev
-from holdfast.session.state import TURN_PHASES, Phase
+from holdfast.session.state import TURN_PHASES, Phase, SessionState
 
 _MODEL_PHASES: Final = frozenset({Phase.REQUESTING, Phase.STREAMING})
 _TOOL_PHASES: Final = frozenset({Phase.RUNNING_TOOLS, Phase.ASKING})
@@ -29,13 +29,13 @@ ALLOWED: Final[Mapping[type[ev.Event], frozenset[Phase]]] = {
     ev.ResponseCut: _MODEL_PHASES,
     ev.RequestFailed: frozenset({Phase.REQUESTING}),
     ev.RetryScheduled: frozenset({Phase.REQUESTING}),
-    ev.TurnPaused: frozenset({Phase.REQUESTING, Phase.WAITING}),
+    ev.TurnPaused: TURN_PHASES - {Phase.STREAMING},
     ev.TurnResumed: frozenset({Phase.PAUSED, Phase.WAITING}),
     ev.ToolAuthorised: _TOOL_PHASES,
     ev.QuestionAsked: _TOOL_PHASES,
     ev.QuestionAnswered: _TOOL_PHASES,
     ev.ToolStarted: _TOOL_PHASES,
-    ev.ToolFinished: _TOOL_PHASES,
+    ev.ToolFinished: _TOOL_PHASES | {Phase.PAUSED},
 }
 """Turn events by the phases in which they may happen. Events that are no rows may happen in all."""
 
@@ -64,3 +64,14 @@ RESTART: Final[Mapping[Phase, Restart]] = {
     Phase.WAITING: Restart.WAIT_ON,
     Phase.PAUSED: Restart.WAIT_ON,
 }
+
+
+def is_interrupted(state: SessionState) -> bool:
+    """Say whether a restart would let a turn go on by itself.
+
+    With the setting `continueInterrupted` "ask" such a turn is paused instead, whatever its row in
+    `RESTART` says, until a person resumes it. A pause that only a person can end stays as it is.
+    """
+    if state.pause is not None:
+        return state.pause.retry_at_ms is not None
+    return state.turn is not None

@@ -53,11 +53,17 @@ class CallState(StrEnum):
 
 @attrs.frozen
 class Prompt:
-    """A prompt that waits in the queue."""
+    """A prompt that waits in the queue. Its last blocks show the files of `mentions`."""
 
     prompt_id: str
     turn_id: str
     blocks: tuple[Block, ...]
+    mentions: tuple[str, ...] = ()
+
+    @property
+    def said(self) -> tuple[Block, ...]:
+        """What the person said, without the files."""
+        return self.blocks[: len(self.blocks) - len(self.mentions)]
 
 
 @attrs.define
@@ -70,6 +76,7 @@ class ToolCall:
     state: CallState = CallState.REQUESTED
     mutates: bool = True
     before: FileEvidence | None = None
+    traced: bool = False
     outcome: ToolOutcome | None = None
     result: Block | None = None
 
@@ -97,6 +104,7 @@ class OpenResponse:
     """A response that is arriving. `texts` holds the text of open and closed text blocks."""
 
     prefix_version: int = 0
+    model: str = ""
     started: bool = False
     message_id: str = ""
     blocks: dict[int, Block] = attrs.Factory(dict)
@@ -170,6 +178,8 @@ class SessionState:
     Thinking is bound to everything sent before it (R72). Whenever what is sent changes other than
     by growing (import, repair, compaction, their undoing), `prefix_version` grows and
     `unbound_origin` becomes the newest record: thinking up to there is not sent again.
+
+    `usage` is what the API counted for the newest answer, `spent` the sum of all, by model.
     """
 
     title: str = ""
@@ -200,6 +210,7 @@ class SessionState:
     usage: Usage | None = None
     usage_messages: int = 0
     total_output_tokens: int = 0
+    spent: dict[str, Usage] = attrs.Factory(dict)
     compactions: list[Compaction] = attrs.Factory(list)
     compaction: RunningCompaction | None = None
     compaction_tried_at: int = 0
@@ -241,6 +252,12 @@ class SessionState:
         """Return the calls that have no result yet, in the order of the message."""
         return [call for call in self.calls.values() if call.state is not CallState.SETTLED]
 
+
+INTERRUPTED: Final = "interrupted"
+"""The reason of a pause after a restart, under the setting `continueInterrupted` "ask"."""
+
+COMPACTION_CANCELLED: Final = "compactionCancelled"
+"""The reason of a pause when a compaction without which nothing fits was cancelled."""
 
 TURN_PHASES: Final = frozenset(Phase) - {Phase.IDLE, Phase.QUEUED}
 

@@ -128,7 +128,7 @@ def looked(step: Step, given: inp.Looked) -> None:
     """Start a call that changes something, with the evidence in its record."""
     call = step.state.calls.get(given.tool_use_id)
     if call is not None and call is _next_change(step.state):
-        _start(step, call, given.before)
+        _start(step, call, given.before, traced=given.traced)
 
 
 def looked_again(step: Step, given: inp.LookedAgain) -> None:
@@ -141,6 +141,31 @@ def looked_again(step: Step, given: inp.LookedAgain) -> None:
     _go_on(step)
 
 
+def trace_found(step: Step, given: inp.TraceFound) -> None:
+    """Say of an interrupted command what it has left. One that ended has its result (P6)."""
+    call = step.state.calls.get(given.tool_use_id)
+    if call is None or call.state is not CallState.STARTED or not call.traced:
+        return
+    found = given.evidence
+    if found is None:
+        _settle(step, call.tool_use_id, ev.ToolOutcome.UNKNOWN)
+    else:
+        ended = found.found == "ended"
+        words = wording.command_after_a_crash(found, given.output)
+        _finish(
+            step,
+            ev.ToolFinished(
+                tool_use_id=call.tool_use_id,
+                outcome=ev.ToolOutcome.FINISHED if ended else ev.ToolOutcome.UNKNOWN,
+                content=ev.raw_blocks((text(words),)),
+                is_error=not ended or found.exit_code != 0,
+                summary=wording.command_after_a_crash_in_short(found),
+                command=found,
+            ),
+        )
+    _go_on(step)
+
+
 def ran(step: Step, given: inp.Ran) -> None:
     """Record a call's result. Results of calls that were settled meanwhile are dropped."""
     call = step.state.calls.get(given.tool_use_id)
@@ -148,30 +173,44 @@ def ran(step: Step, given: inp.Ran) -> None:
         return
     if given.todos is not None:
         step.emit(ev.TodosUpdated(todos=given.todos))
-    step.emit(
+    _finish(
+        step,
         ev.ToolFinished(
             tool_use_id=given.tool_use_id,
             outcome=given.outcome,
             content=ev.raw_blocks(given.content),
             is_error=given.is_error,
             summary=given.summary,
-        )
+        ),
     )
     _go_on(step)
 
 
 def recover(step: Step) -> None:
     """After a restart: started calls have an unknown outcome, the others are judged anew (C10)."""
+    settle_started(step)
+    take_up(step)
+
+
+def settle_started(step: Step) -> None:
+    """After a restart, find out what became of the calls that had started."""
     for call in step.state.open_calls():
         match call.state:
             case CallState.STARTED if call.before is not None:
                 step.want(inp.LookAfter(call.tool_use_id, call.before.path))
+            case CallState.STARTED if call.traced:
+                step.want(inp.LookForTrace(call.tool_use_id))
             case CallState.STARTED:
                 _settle(step, call.tool_use_id, ev.ToolOutcome.UNKNOWN)
-            case CallState.REQUESTED:
-                step.want(inp.Judge(call.tool_use_id, call.block))
             case _:
                 pass
+
+
+def take_up(step: Step) -> None:
+    """After a restart, judge the calls anew that had not started, and go on."""
+    for call in step.state.open_calls():
+        if call.state is CallState.REQUESTED:
+            step.want(inp.Judge(call.tool_use_id, call.block))
     _go_on(step)
 
 
@@ -184,14 +223,24 @@ def settle_open(step: Step, *, started: ev.ToolOutcome) -> None:
 
 def _settle(step: Step, tool_use_id: str, outcome: ev.ToolOutcome, words: str = "") -> None:
     block = text(words or wording.OUTCOME_TEXTS[outcome])
-    step.emit(
+    _finish(
+        step,
         ev.ToolFinished(
             tool_use_id=tool_use_id,
             outcome=outcome,
             content=ev.raw_blocks((block,)),
             is_error=True,
-        )
+        ),
     )
+
+
+def _finish(step: Step, finished: ev.ToolFinished) -> None:
+    """Record a result. What the call has left is evidence until then, and rubbish from then on."""
+    call = step.state.calls.get(finished.tool_use_id)
+    traced = call is not None and call.traced
+    step.emit(finished)
+    if traced:
+        step.want(inp.DropTrace(finished.tool_use_id))
 
 
 def _go_on(step: Step) -> None:
@@ -200,11 +249,11 @@ def _go_on(step: Step) -> None:
     A call that changes something is looked at first: what its file is now goes into its record.
     """
     state = step.state
-    if state.turn is None:
+    if state.turn is None or state.pause is not None:
         return
     for call in list(state.calls.values()):
         if call.state is CallState.AUTHORISED and not call.mutates:
-            _start(step, call, None)
+            _start(step, call, None, traced=False)
     following = _next_change(state)
     if following is not None:
         step.want(inp.LookBefore(following.tool_use_id, following.block))
@@ -220,10 +269,14 @@ def _next_change(state: SessionState) -> ToolCall | None:
     return next((call for call in changes if call.state is CallState.AUTHORISED), None)
 
 
-def _start(step: Step, call: ToolCall, before: ev.FileEvidence | None) -> None:
+def _start(step: Step, call: ToolCall, before: ev.FileEvidence | None, *, traced: bool) -> None:
     step.emit(
         ev.ToolStarted(
-            tool_use_id=call.tool_use_id, name=call.name, mutates=call.mutates, before=before
+            tool_use_id=call.tool_use_id,
+            name=call.name,
+            mutates=call.mutates,
+            before=before,
+            traced=traced,
         )
     )
     step.want(inp.RunTool(call.tool_use_id, call.block))

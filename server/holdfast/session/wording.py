@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from holdfast.session.events import CutCause, FileEvidence, ToolOutcome
+from holdfast.session.events import CommandEvidence, CutCause, FileEvidence, ToolOutcome
 
 STOPPED: Final = "[The user stopped this turn here.]"
 
@@ -75,3 +75,63 @@ def unknown_with_evidence(before: FileEvidence, after: FileEvidence | None) -> s
         f"[Started, outcome unknown: the server stopped while this call was running. The file "
         f"{before.path} {shows}. Look at it before doing anything again.]"
     )
+
+
+_COMMANDS: Final = {
+    "ended": (
+        "The server stopped before the result of this command was recorded. The command itself "
+        "went on and {end}."
+    ),
+    "cut": (
+        "Started, outcome unknown: this command was stopped before its end, together with the "
+        "server or at its time limit. It may have taken effect in part; check the actual state "
+        "before doing it again."
+    ),
+    "stopped": (
+        "Started, outcome unknown: the server stopped while this command was running. It was still "
+        "running when the server came back (process {pid}) and was stopped then. It may have taken "
+        "effect in part; check the actual state before doing it again."
+    ),
+    "running": (
+        "Started, outcome unknown: the server stopped while this command was running. It is still "
+        "running (process {pid}) and could not be stopped. Deal with it before doing it again."
+    ),
+    "vanished": (
+        "Started, outcome unknown: the server stopped while this command was running. It had begun "
+        "(process {pid}) and left no exit status; what it started may still be running. Check the "
+        "actual state before doing it again."
+    ),
+    "nothing": (
+        "Started, outcome unknown: the server stopped when this command was about to run, and the "
+        "command left no trace. It may or may not have run. Check the actual state before doing it "
+        "again."
+    ),
+}
+
+
+def command_after_a_crash(evidence: CommandEvidence, output: str) -> str:
+    """Tell the model what an interrupted command has left (P6, C10)."""
+    said = _COMMANDS[evidence.found].format(pid=evidence.pid, end=_end(evidence.exit_code))
+    if output:
+        return f"[{said} Its last output:]\n{output}"
+    quiet = " It printed nothing." if evidence.found == "ended" else ""
+    return f"[{said}{quiet}]"
+
+
+def command_after_a_crash_in_short(evidence: CommandEvidence) -> str:
+    """Tell a person the same in one line."""
+    if evidence.found == "ended":
+        return f"the command {_end(evidence.exit_code)} while the server was gone"
+    return {
+        "cut": "the command was stopped before its end",
+        "stopped": f"the command was still running (process {evidence.pid}) and was stopped",
+        "running": f"the command is still running (process {evidence.pid})",
+        "vanished": "the command had begun and left no exit status",
+        "nothing": "the command may or may not have run",
+    }[evidence.found]
+
+
+def _end(exit_code: int | None) -> str:
+    if exit_code is not None and exit_code < 0:
+        return f"was ended by signal {-exit_code}"
+    return f"ended with exit status {exit_code}"

@@ -10,13 +10,15 @@ from holdfast.settings.declarations import (
     StreamSettings,
     default_data_dir,
 )
-from holdfast.settings.readers import Answer, PermissionRule, WrongValue
+from holdfast.settings.readers import Answer, Continue, PermissionRule, Price, WrongValue
 from holdfast.settings.sources import Problem
 
 __all__ = [
     "Answer",
     "CompactionSettings",
+    "Continue",
     "PermissionRule",
+    "Price",
     "Problem",
     "RetrySettings",
     "Settings",

@@ -15,7 +15,7 @@ from typing import Any, Final, TypeVar
 import attrs
 
 from holdfast.settings import readers
-from holdfast.settings.readers import PermissionRule, Reader, WrongValue
+from holdfast.settings.readers import Continue, PermissionRule, Price, Reader, WrongValue
 from holdfast.settings.sources import SECTION, Fields, Problem, Reading
 
 T = TypeVar("T")
@@ -86,7 +86,8 @@ class Settings:
     """All settings, checked.
 
     Token counts are the model's. `context_window_tokens` overrides what the model says of itself;
-    None leaves it alone. `base_url` has no slash at its end; both paths are absolute.
+    None leaves it alone. Without `prices` no cost is shown. `base_url` has no slash at its end;
+    both paths are absolute.
     """
 
     model: str = _setting("model", "claude-opus-5-5", readers.name)
@@ -101,6 +102,10 @@ class Settings:
         above="max_output_tokens",
     )
     permissions: tuple[PermissionRule, ...] = _setting("permissions", (), readers.permissions)
+    prices: tuple[Price, ...] = _setting("prices", (), readers.prices)
+    continue_interrupted: Continue = _setting(  # noqa: RUF009 (an enumeration is immutable)
+        "continueInterrupted", Continue.ALWAYS, readers.continue_interrupted
+    )
     compaction: CompactionSettings = CompactionSettings()
     stream: StreamSettings = StreamSettings()
     retry: RetrySettings = RetrySettings()

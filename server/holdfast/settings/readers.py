@@ -153,6 +153,60 @@ def _answer(value: object) -> Answer:
     raise WrongValue("allow, ask or deny", value)
 
 
+@attrs.frozen
+class Price:
+    """What the models whose name matches `model` (a pattern with `*`) cost, in US dollars per
+    million tokens of each kind.
+    """
+
+    model: str = attrs.field(converter=name)
+    input: float
+    output: float
+    cache_read: float
+    cache_write: float
+
+
+def prices(value: object) -> tuple[Price, ...]:
+    """Read the list of prices, all of it or nothing: the first that matches a model counts, so
+    leaving one out would give its models another's price.
+    """
+    if value == {}:
+        return ()
+    if not isinstance(value, list | tuple):
+        raise WrongValue("a list of {model, input, output, cacheRead, cacheWrite}", value)
+    return tuple(_price(item, f"[{index}]") for index, item in enumerate(value))
+
+
+def _price(item: object, at: str) -> Price:
+    if isinstance(item, Price):
+        return item
+    members = {"model", "input", "output", "cacheRead", "cacheWrite"}
+    if not isinstance(item, Mapping) or set(item) != members:
+        raise WrongValue("an object with model, input, output, cacheRead and cacheWrite", item, at)
+    dollars = number(0, 1_000_000)
+    return Price(
+        _read_at(name, item["model"], f"{at}.model"),
+        input=_read_at(dollars, item["input"], f"{at}.input"),
+        output=_read_at(dollars, item["output"], f"{at}.output"),
+        cache_read=_read_at(dollars, item["cacheRead"], f"{at}.cacheRead"),
+        cache_write=_read_at(dollars, item["cacheWrite"], f"{at}.cacheWrite"),
+    )
+
+
+class Continue(StrEnum):
+    """What becomes of a turn that a restart interrupted: it goes on, or waits for a person."""
+
+    ALWAYS = "always"
+    ASK = "ask"
+
+
+def continue_interrupted(value: object) -> Continue:
+    """Read what becomes of an interrupted turn."""
+    if isinstance(value, str) and value in list(Continue):
+        return Continue(value)
+    raise WrongValue("always or ask", value)
+
+
 def _read_at(read: Reader[T], value: object, at: str) -> T:
     try:
         return read(value)

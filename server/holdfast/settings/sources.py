@@ -61,6 +61,8 @@ class Reading:
             match self.given.get(wire, field.default):
                 case None:
                     instead = "the model's own limit is used"
+                case () if wire == "prices":
+                    instead = "no price is used, so no cost is shown"
                 case ():
                     instead = "no rule is used, so you are asked about every call"
                 case used:
@@ -149,7 +151,10 @@ class Reading:
 def _unknown(name: str, fields: Fields) -> Problem:
     """Name a setting that does not exist. Its value is never shown: it may be a pasted key."""
     if re.search("key|token|secret|password", name, re.IGNORECASE):
-        advice = "Keys are read from the environment only: set ANTHROPIC_API_KEY there."
+        advice = (
+            "Keys are no settings: set ANTHROPIC_API_KEY in the environment, or let the client "
+            "hand the key over with holdfast.credentials.set."
+        )
     else:
         advice = f"It is ignored. The settings are {', '.join(fields)}."
     full = clipped(name)

@@ -36,6 +36,7 @@ class BaseTool(ABC, Generic[ArgumentsT]):
 
     name: str
     mutates: bool = False
+    leaves_trace: bool = False
     description: ClassVar[str]
     properties: ClassVar[Mapping[str, Any]]
     required: ClassVar[tuple[str, ...]]
@@ -85,6 +86,12 @@ class BaseTool(ABC, Generic[ArgumentsT]):
         except ToolFailure:
             return None
 
+    def changed(
+        self, arguments: Mapping[str, Any], context: ToolContext, before: str | None
+    ) -> str:
+        """Return the text of its file after a call. Raises `ToolFailure`."""
+        return self.text_after(self.parse(arguments), context, before)
+
     async def run(self, arguments: Mapping[str, Any], context: ToolContext) -> ToolOutput:
         """Run one call. Total: everything but cancellation becomes a `ToolOutput`."""
         try:
@@ -120,6 +127,15 @@ class BaseTool(ABC, Generic[ArgumentsT]):
     def changed_by(self, arguments: ArgumentsT, context: ToolContext) -> Path | None:  # noqa: ARG002 - for subclasses
         """Return the one file that a call would change; tools that change one say which."""
         return None
+
+    def text_after(
+        self,
+        arguments: ArgumentsT,  # noqa: ARG002 - for subclasses
+        context: ToolContext,  # noqa: ARG002 - for subclasses
+        before: str | None,  # noqa: ARG002 - for subclasses
+    ) -> str:
+        """Return what a file becomes; tools that change one file say it."""
+        raise ToolFailure(f"{self.name!r} does not change one file.")
 
     def ask(self, arguments: ArgumentsT, context: ToolContext) -> tuple[str, str]:  # noqa: ARG002 - for subclasses
         """Return title and detail of the question; mutating tools say more."""

@@ -10,9 +10,10 @@ import asyncio
 from pathlib import Path
 from typing import Final
 
-from holdfast.tools import paths
+from holdfast.tools import files, paths
 from holdfast.tools.errors import ToolFailure
 from holdfast.tools.port import ToolContext
+from holdfast.tools.threads import in_thread
 
 EDITOR_TIMEOUT_S: Final = 30.0
 
@@ -32,6 +33,32 @@ async def in_editor(path: Path, text: str, label: str, context: ToolContext) -> 
         ) from error
     if not applied:
         raise ToolFailure(f"The editor refused to change {shown}; nothing was changed.")
+
+
+async def text_found(path: Path, context: ToolContext) -> str | None:
+    """Return the text that a call would find: the editor's, else the disk's; None for no file.
+
+    Raises `ToolFailure` and `OSError` as a call would.
+    """
+    unsaved = context.editor.open_text(path) if context.editor else None
+    if unsaved is not None:
+        return unsaved
+    try:
+        return await in_thread(lambda: text_on_disk(path, paths.shown(path, context)))
+    except FileNotFoundError:
+        return None
+
+
+def text_on_disk(path: Path, shown: str) -> str:
+    """Return a file's text, in which bytes that are no UTF-8 are lone surrogates.
+
+    They come back as they were when it is encoded in the same way. Raises `ToolFailure` for what
+    is no text, and `OSError`.
+    """
+    data = files.read_bytes(path)
+    if files.is_binary(data):
+        raise ToolFailure(f"{shown} is a binary file and cannot be edited as text.")
+    return data.decode(errors="surrogateescape")
 
 
 def removed_and_added(old: str, new: str) -> str:

@@ -15,7 +15,7 @@ import msgspec
 
 from holdfast.tools import files, paths
 from holdfast.tools.base import BaseTool
-from holdfast.tools.changes import in_editor, removed_and_added
+from holdfast.tools.changes import in_editor, removed_and_added, text_on_disk
 from holdfast.tools.errors import ToolFailure
 from holdfast.tools.output import succeeded
 from holdfast.tools.port import ToolContext, ToolOutput
@@ -80,6 +80,13 @@ class EditTool(BaseTool[EditArguments]):
         title = f"Edit `{paths.target(arguments.path, context)}`{every}?"
         return title, removed_and_added(arguments.old_text, arguments.new_text)
 
+    def text_after(self, arguments: EditArguments, context: ToolContext, before: str | None) -> str:
+        """Return the edited text."""
+        shown = paths.target(arguments.path, context)
+        if before is None:
+            raise ToolFailure(f"{shown} does not exist.")
+        return replace(before, arguments, shown).text
+
     async def perform(self, arguments: EditArguments, context: ToolContext) -> ToolOutput:
         """Edit in the editor when the file is open there, else on disk."""
         path = paths.resolve(arguments.path, context)
@@ -119,10 +126,7 @@ def replace(text: str, arguments: EditArguments, shown: str) -> Replaced:
 
 
 def _edit_on_disk(path: Path, arguments: EditArguments, shown: str) -> Replaced:
-    data = files.read_bytes(path)
-    if files.is_binary(data):
-        raise ToolFailure(f"{shown} is a binary file and cannot be edited as text.")
-    text = data.decode(errors="surrogateescape")  # undecodable bytes come back as they were
+    text = text_on_disk(path, shown)
     if not arguments.new_text.isascii() and _has_escapes(text):
         raise ToolFailure(
             f"{shown} is not UTF-8; only ASCII text can be put in without mixing encodings. "

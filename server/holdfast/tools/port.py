@@ -66,20 +66,25 @@ class Editor(Protocol):
 @attrs.frozen
 class ToolContext:
     """Where a call runs. `workspace` is None in a session without a folder: then no tool may
-    touch files. `run_timeout_s` and `output_bytes_max` bound the `run` tool.
+    touch files. `run_timeout_s` and `output_bytes_max` bound the `run` tool. `trace` is the call's
+    own folder for what shall outlive the server (`traces`); None when nothing shall.
     """
 
     workspace: Path | None
     editor: Editor | None = None
     run_timeout_s: float = 120.0
     output_bytes_max: int = 30_000
+    trace: Path | None = None
 
 
 class Tool(Protocol):
-    """One tool. `mutates` says whether a call may change anything outside the session."""
+    """One tool. `mutates` says whether a call may change anything outside the session,
+    `leaves_trace` whether it uses the context's `trace`.
+    """
 
     name: str
     mutates: bool
+    leaves_trace: bool
 
     @property
     def definition(self) -> Mapping[str, Any]:
@@ -100,6 +105,15 @@ class Tool(Protocol):
 
     def changes(self, arguments: Mapping[str, Any], context: ToolContext) -> Path | None:
         """The one file that a call would change; None when it is not exactly one. Total."""
+        ...
+
+    def changed(
+        self, arguments: Mapping[str, Any], context: ToolContext, before: str | None
+    ) -> str:
+        """The text of that file after a call that found it as `before` (None: there was none).
+
+        Nothing is done. Raises `ToolFailure` in the words with which the call would fail.
+        """
         ...
 
     async def run(self, arguments: Mapping[str, Any], context: ToolContext) -> ToolOutput:

@@ -2,17 +2,24 @@
 
 Law: a command has a time limit, an output limit and no way to ask questions; nothing of it lives on
 after the call (`processes`). The result says how it ended before it says what it printed, so that
-clipping can never hide a failure.
+clipping can never hide a failure. Where the context names a folder for it, a keeper (`run_worker`)
+stands between server and command and leaves the command's end there, also when the server is gone.
 """
 
 from __future__ import annotations
 
+import json
+import os
 import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated, Any, ClassVar, Final
 
 import msgspec
 
-from holdfast.tools import output, paths
+import holdfast
+from holdfast.tools import output, paths, traces
 from holdfast.tools.base import BaseTool
 from holdfast.tools.errors import ToolFailure
 from holdfast.tools.port import ToolContext, ToolOutput
@@ -20,6 +27,13 @@ from holdfast.tools.processes import ProcessEnd, run_process
 
 COMMAND_CHARS_MAX: Final = 100_000
 NOTES_BYTES: Final = 250  # kept free for how the command ended
+KEEPER_GRACE_S: Final = 5.0  # the keeper minds the time limit too, but the server comes first
+
+# -I keeps the workspace and the user's Python variables off the import path.
+_BOOT: Final = (
+    "import sys; sys.path.append(sys.argv[1]); from holdfast.tools.run_worker import main; main()"
+)
+_PACKAGES: Final = str(Path(holdfast.__file__).parent.parent)
 
 
 class RunArguments(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -34,6 +48,7 @@ class RunTool(BaseTool[RunArguments]):
 
     name = "run"
     mutates = True
+    leaves_trace = True
     description = (
         "Run a shell command in the workspace folder (/bin/sh; cmd.exe on Windows) and return its "
         "exit code and its output, standard error included. Standard input is empty, so commands "
@@ -73,11 +88,13 @@ class RunTool(BaseTool[RunArguments]):
             raise ToolFailure("The command contains a NUL character.")
         timeout_s = min(arguments.timeout_s or context.run_timeout_s, context.run_timeout_s)
         kept = output.HeadAndTail(context.output_bytes_max)
+        program, feed = _program(arguments.command, context.trace, timeout_s)
         end = await run_process(
-            arguments.command,
+            program,
             folder=paths.workspace(context),
             timeout_s=timeout_s,
             kept=kept,
+            feed=feed,
         )
         ending = _ending(end, timeout_s)
         printed = kept.text(max(1, context.output_bytes_max - NOTES_BYTES))
@@ -86,6 +103,22 @@ class RunTool(BaseTool[RunArguments]):
         if end.exit_code == 0 and not end.timed_out:
             return output.succeeded(text, context, summary)
         return output.failed(text, context, summary)
+
+
+def _program(
+    command: str, trace: Path | None, timeout_s: float
+) -> tuple[str | Sequence[str], bytes | None]:
+    """Return what to start and what to tell it: the keeper, or the bare command without a trace."""
+    if trace is None or not traces.prepare(trace):
+        return command, None
+    request = {
+        "command": command,
+        "folder": str(trace),
+        "limit_s": timeout_s + KEEPER_GRACE_S,
+        "server": os.getpid(),
+    }
+    keeper = [sys.executable, "-I", "-S", "-W", "ignore", "-c", _BOOT, _PACKAGES]
+    return keeper, json.dumps(request).encode()
 
 
 def _ending(end: ProcessEnd, timeout_s: float) -> str:

@@ -56,6 +56,15 @@ class WriteTool(BaseTool[WriteArguments]):
         title = f"{verb} `{paths.target(arguments.path, context)}`?"
         return title, removed_and_added("", arguments.content)
 
+    def text_after(
+        self,
+        arguments: WriteArguments,
+        context: ToolContext,  # noqa: ARG002 (whatever was there is replaced)
+        before: str | None,  # noqa: ARG002
+    ) -> str:
+        """Return the new content."""
+        return arguments.content
+
     async def perform(self, arguments: WriteArguments, context: ToolContext) -> ToolOutput:
         """Write through the editor when the file is open there, else to disk."""
         path = paths.resolve(arguments.path, context)

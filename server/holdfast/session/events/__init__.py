@@ -59,6 +59,7 @@ from holdfast.session.events.sessions import (
     SessionRenamed,
 )
 from holdfast.session.events.tools import (
+    CommandEvidence,
     FileEvidence,
     QuestionAnswered,
     QuestionAsked,
@@ -133,6 +134,7 @@ __all__ = [
     "BlockDelta",
     "BlockFinished",
     "BlockStarted",
+    "CommandEvidence",
     "CompactionCommitted",
     "CompactionEnd",
     "CompactionEnded",

@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Literal
 
 from holdfast.session.events.base import Event
+from holdfast.session.events.responses import Usage
 
 
 class Rung(StrEnum):
@@ -48,12 +49,17 @@ class CompactionRungFailed(Event, frozen=True):
 
 
 class CompactionPrepared(Event, frozen=True):
-    """A summary that passed the acceptance bar; it is committed between two requests."""
+    """A summary that passed the acceptance bar; it is committed between two requests.
+
+    `usage` is what the API counted for the answer of `model`; nothing for one made without it.
+    """
 
     compaction_id: str
     rung: Rung
     summary: str
     tokens_after: int
+    model: str = ""
+    usage: Usage = Usage()
 
 
 class CompactionCommitted(Event, frozen=True):

@@ -83,6 +83,16 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defa
             + self.output_tokens
         )
 
+    def plus(self, other: Usage) -> Usage:
+        """Return the sums of both."""
+        return Usage(
+            input_tokens=self.input_tokens + other.input_tokens,
+            cache_creation_input_tokens=self.cache_creation_input_tokens
+            + other.cache_creation_input_tokens,
+            cache_read_input_tokens=self.cache_read_input_tokens + other.cache_read_input_tokens,
+            output_tokens=self.output_tokens + other.output_tokens,
+        )
+
 
 class ResponseFinished(Event, frozen=True):
     """The response is complete; its blocks are now part of the history."""

@@ -17,11 +17,16 @@ class TurnEnd(StrEnum):
 
 
 class PromptAccepted(Event, frozen=True):
-    """A prompt is durable and will be answered. `prompt_id` is the client's; it is taken once."""
+    """A prompt is durable and will be answered. `prompt_id` is the client's; it is taken once.
+
+    `mentions` are the files that were mentioned: the last blocks of `content`, one for each, show
+    what was in them when the prompt came.
+    """
 
     prompt_id: str
     turn_id: str
     content: RawBlocks
+    mentions: tuple[str, ...] = ()
 
 
 class TurnStarted(Event, frozen=True):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from holdfast.session import events as ev
-from holdfast.session.fold import history
+from holdfast.session.fold import history, responses
 from holdfast.session.state import Compaction, RunningCompaction, SessionState
 
 
@@ -27,6 +27,8 @@ def compaction_prepared(
     if running is not None:
         running.rung, running.summary = event.rung, event.summary
         running.tokens_after = event.tokens_after
+    if event.model:
+        responses.spend(state, event.model, event.usage)
 
 
 def compaction_committed(

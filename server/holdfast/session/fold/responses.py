@@ -18,9 +18,8 @@ PROGRESS_CHARS: Final = 200
 
 def request(state: SessionState, event: ev.RequestStarted, _seq: int, _at: int) -> None:
     """Expect a response."""
-    del event
     state.wait = None
-    state.response = OpenResponse(prefix_version=state.prefix_version)
+    state.response = OpenResponse(prefix_version=state.prefix_version, model=event.model)
     state.requested = True
 
 
@@ -65,6 +64,7 @@ def response_finished(state: SessionState, event: ev.ResponseFinished, seq: int,
     state.requested = False
     state.usage = event.usage
     state.total_output_tokens += event.usage.output_tokens
+    spend(state, response.model, event.usage)
     if state.turn is not None:
         state.turn.attempts, state.turn.trouble_since_ms = 0, None
         state.turn.failure = None
@@ -83,6 +83,11 @@ def response_finished(state: SessionState, event: ev.ResponseFinished, seq: int,
         block.text_of("id"): ToolCall(block.text_of("id"), block.text_of("name"), block)
         for block in uses
     }
+
+
+def spend(state: SessionState, model: str, usage: ev.Usage) -> None:
+    """Add what the API counted for one answer."""
+    state.spent[model] = state.spent.get(model, ev.Usage()).plus(usage)
 
 
 def kept_blocks(response: OpenResponse) -> tuple[Block, ...]:

@@ -41,6 +41,7 @@ def tool_started(state: SessionState, event: ev.ToolStarted, _seq: int, _at: int
     if call is not None and call.state is CallState.AUTHORISED:
         call.state = CallState.STARTED
         call.before = event.before
+        call.traced = event.traced
 
 
 def tool_finished(state: SessionState, event: ev.ToolFinished, _seq: int, _at: int) -> None:

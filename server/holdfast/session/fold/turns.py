@@ -14,7 +14,8 @@ def prompt_accepted(state: SessionState, event: ev.PromptAccepted, _seq: int, _a
     if event.prompt_id in state.prompts:
         return
     state.prompts[event.prompt_id] = event.turn_id
-    state.queue.append(Prompt(event.prompt_id, event.turn_id, ev.blocks_of(event.content)))
+    blocks = ev.blocks_of(event.content)
+    state.queue.append(Prompt(event.prompt_id, event.turn_id, blocks, event.mentions))
     state.held = False
 
 

@@ -1,0 +1,56 @@
+/**
+ * How a session's state looks in the tree and the status bar. Law: pure; the words are the server's,
+ * only what the clock changes is added here.
+ */
+
+import type { Phase, SessionEntry, Status } from "../protocol";
+
+/** Urgency (what needs a person most is the highest), ThemeIcon, theme colour. */
+const LOOKS: Record<Phase, [urgency: number, icon: string, color?: string]> = {
+  asking: [9, "question", "charts.yellow"],
+  paused: [8, "debug-pause", "charts.red"],
+  waiting: [7, "watch", "charts.orange"],
+  compacting: [6, "fold", "charts.purple"],
+  streaming: [5, "loading~spin", "charts.blue"],
+  runningTools: [4, "tools", "charts.blue"],
+  requesting: [3, "loading~spin", "charts.blue"],
+  queued: [2, "list-ordered"],
+  idle: [0, "comment"],
+};
+
+/** The newest status; of a session that is not open in this server only the phase is known. */
+export const statusOf = (entry: SessionEntry): Status => entry.status ?? entry;
+
+/** `text` is empty when there is nothing to say. */
+export function look(status: Status, now: number) {
+  const own = LOOKS[status.phase] ?? LOOKS.idle;
+  const [urgency, icon, color] = status.progress && own[0] < LOOKS.compacting[0] ? LOOKS.compacting : own;
+  const said = status.label ?? (own === LOOKS.idle ? "" : status.phase.replace(/[A-Z]/g, " $&").toLowerCase());
+  const left = ticks(status) ? ` ${seconds((status.retryAt ?? now) - now)}` : "";
+  return { urgency, icon: status.readOnly ? "lock" : icon, color, text: said.replace("waiting", `waiting${left}`) };
+}
+
+/** Whether what `look` says changes by the clock alone. */
+export const ticks = ({ phase, retryAt }: Status): boolean => phase === "waiting" && retryAt !== undefined;
+
+/** The one of several sessions that needs a person most; the newest of equals. */
+export function mostUrgent(entries: readonly SessionEntry[], now: number): SessionEntry | undefined {
+  const urgency = (entry: SessionEntry) => look(statusOf(entry), now).urgency;
+  return [...entries].sort((a, b) => urgency(b) - urgency(a) || b.updatedAt - a.updatedAt)[0];
+}
+
+/** A round duration: "12 s", "3 min", "2 h". */
+export function seconds(ms: number): string {
+  const whole = Math.max(0, Math.ceil(ms / 1000));
+  if (whole < 100) return `${whole} s`;
+  return whole < 5_400 ? `${Math.round(whole / 60)} min` : `${Math.round(whole / 3_600)} h`;
+}
+
+/** How long ago: "now", "5 min", "3 h", "12 d". */
+export function ago(then: number, now: number): string {
+  const minutes = Math.floor((now - then) / 60_000);
+  if (minutes < 60) return minutes < 1 ? "now" : `${minutes} min`;
+  return minutes < 2_880 ? `${Math.floor(minutes / 60)} h` : `${Math.floor(minutes / 1_440)} d`;
+}
+
+export const titleOf = (session: Pick<SessionEntry, "title">): string => session.title.trim() || "New session";

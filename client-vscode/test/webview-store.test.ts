@@ -1,0 +1,182 @@
+/** The chat view's reducer: what a person typed is never lost, and what is shown is what is true. */
+
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { emptyDraft } from "../src/chat/outbox";
+import type { Item, Session, TextItem, ToolItem } from "../src/protocol";
+import { applyChanges } from "../webview/changes";
+import { initial, type State } from "../webview/state";
+import { KEPT_MAX, reduce } from "../webview/store";
+
+const text = (id: string, words = id, state: TextItem["state"] = "done"): TextItem => ({
+  id,
+  seq: 1,
+  atMs: 0,
+  kind: "text",
+  text: words,
+  state,
+});
+const prompt = (promptId: string): Item => ({
+  id: `i-${promptId}`,
+  seq: 1,
+  atMs: 0,
+  kind: "prompt",
+  promptId,
+  text: "do it",
+  state: "sent",
+});
+const session = (sessionId = "s"): Session => ({
+  sessionId,
+  title: "",
+  phase: "idle",
+  seq: 0,
+  archived: false,
+  updatedAt: 0,
+  status: { sessionId, phase: "idle" },
+  usage: { contextTokens: 0, windowTokens: 0, inputTokens: 0, cacheReadTokens: 0, cacheWriteTokens: 0, outputTokens: 0 },
+  questions: [],
+  todos: [],
+  queue: [],
+  compactions: [],
+  repairs: [],
+});
+const draft = (words: string) => ({ ...emptyDraft, text: words });
+const opened = (state: State, items: Item[] = [], typed = "", id = "s"): State =>
+  reduce(state, { type: "session", session: session(id), items, more: false, draft: draft(typed), history: [] }, 0);
+const typed = (state: State, words: string): State => reduce(state, { type: "typed", draft: draft(words) }, 0);
+const ids = (items: readonly Item[]) => items.map((item) => item.id).join(" ");
+
+describe("changes of the items", () => {
+  const items = [text("a"), text("b"), text("c")];
+  it("put at the end, behind another, or in place of themselves", () => {
+    assert.equal(ids(applyChanges(items, [{ op: "put", item: text("d") }])), "a b c d");
+    assert.equal(ids(applyChanges(items, [{ op: "put", item: text("d"), after: "a" }])), "a d b c");
+    const replaced = applyChanges(items, [{ op: "put", item: text("b", "new") }]);
+    assert.equal(ids(replaced), "a b c");
+    assert.equal((replaced[1] as TextItem).text, "new");
+  });
+  it("append only to what is shown, and leave the other items their identity", () => {
+    const next = applyChanges(items, [
+      { op: "append", id: "b", text: "!" },
+      { op: "append", id: "gone", text: "?" },
+    ]);
+    assert.equal((next[1] as TextItem).text, "b!");
+    assert.equal(next[0], items[0]);
+  });
+  it("are nothing when they speak of a page that is not loaded", () => {
+    const unknown = applyChanges(items, [
+      { op: "remove", id: "x" },
+      { op: "put", item: text("y"), after: "y" },
+    ]);
+    assert.equal(unknown, items);
+  });
+  it("put what is new behind something that is not held at the beginning", () => {
+    assert.equal(ids(applyChanges(items, [{ op: "put", item: text("y"), after: "x" }])), "y a b c");
+  });
+  it("remove", () => assert.equal(ids(applyChanges(items, [{ op: "remove", id: "b" }])), "a c"));
+});
+
+describe("what a person typed", () => {
+  it("comes back after a reload", () => assert.equal(opened(initial, [], "half a sent").draft.text, "half a sent"));
+  it("survives a re-attach to the same session", () => {
+    assert.equal(opened(typed(opened(initial), "being typed"), [], "older").draft.text, "being typed");
+  });
+  it("stays with its session when another one is shown", () => {
+    assert.equal(opened(typed(opened(initial), "for s"), [], "for other", "other").draft.text, "for other");
+  });
+  it("is given back in front of what was typed since, when the server does not take it", () => {
+    const sent = reduce(typed(opened(initial), "first"), { type: "submitted", promptId: "p" }, 0);
+    const refused = reduce(
+      typed(sent, "second"),
+      { type: "refused", promptId: "p", draft: draft("first"), message: "No.", action: "Wait." },
+      0,
+    );
+    assert.equal(refused.draft.text, "first\n\nsecond");
+    assert.deepEqual([refused.refusal?.message, refused.refusal?.action], ["No.", "Wait."]);
+    assert.equal(refused.pending.length, 0);
+  });
+  it("is put aside while an earlier prompt is edited, and comes back", () => {
+    const editing = reduce(typed(opened(initial, [prompt("p")]), "kept"), { type: "edit", promptId: "p" }, 0);
+    assert.equal(editing.draft.text, "do it");
+    assert.equal(reduce(editing, { type: "editEnded" }, 0).draft.text, "kept");
+    const resent = reduce(editing, { type: "submitted", promptId: "p2" }, 0);
+    assert.equal(resent.draft.text, "kept");
+    assert.equal(resent.editing, undefined);
+  });
+});
+
+describe("a sent prompt", () => {
+  const sent = reduce(typed(opened(initial), "do it"), { type: "submitted", promptId: "p" }, 0);
+  it("is shown at once and remembered for Up", () => {
+    assert.equal(sent.pending[0]?.text, "do it");
+    assert.equal(sent.history[0], "do it");
+    assert.equal(sent.draft.text, "");
+  });
+  it("waits over a restart of the server", () => {
+    const back = opened(reduce(sent, { type: "connection", state: "restarting" }, 0));
+    assert.equal(back.pending.length, 1);
+  });
+  it("gives way to the server's own item, never shown twice", () => {
+    const accepted = reduce(sent, { type: "accepted", promptId: "p" }, 0);
+    assert.equal(accepted.pending.length, 1);
+    assert.equal(reduce(accepted, { type: "changes", changes: [{ op: "put", item: prompt("p") }] }, 0).pending.length, 0);
+    assert.equal(opened(sent, [prompt("p")]).pending.length, 0);
+  });
+});
+
+describe("a long conversation", () => {
+  const many = Array.from({ length: KEPT_MAX + 500 }, (_, n) => text(`n${n}`));
+  const all = { op: "put" as const };
+  it("keeps a bounded number of items while its end is followed, and can get the older ones again", () => {
+    const state = reduce(opened(initial), { type: "changes", changes: many.map((item) => ({ ...all, item })) }, 0);
+    assert.ok(state.items.length <= KEPT_MAX);
+    assert.equal(state.items.at(-1)?.id, many.at(-1)?.id);
+    assert.equal(state.more, true);
+  });
+  it("takes nothing away from a person who reads further up", () => {
+    const reading = reduce(opened(initial), { type: "following", following: false }, 0);
+    const state = reduce(reading, { type: "changes", changes: many.map((item) => ({ ...all, item })) }, 0);
+    assert.equal(state.items.length, many.length);
+  });
+  it("puts older pages in front, each item once", () => {
+    const state = reduce(opened(initial, [text("b"), text("c")]), { type: "older", items: [text("a"), text("b")], more: true }, 0);
+    assert.equal(ids(state.items), "a b c");
+    assert.equal(state.loadingOlder, false);
+  });
+});
+
+describe("what is read out", () => {
+  const put = (state: State, item: Item) => reduce(state, { type: "changes", changes: [{ op: "put", item }] }, 0);
+  it("is a finished answer, not its deltas", () => {
+    const streaming = put(opened(initial), text("a", "Hel", "streaming"));
+    const grown = reduce(streaming, { type: "changes", changes: [{ op: "append", id: "a", text: "lo" }] }, 0);
+    assert.equal(grown.announcement, "");
+    assert.equal(put(grown, text("a", "Hello")).announcement, "Answer: Hello");
+  });
+  it("is a question of permission", () => {
+    const tool: ToolItem = {
+      id: "t",
+      seq: 1,
+      atMs: 0,
+      kind: "tool",
+      toolUseId: "u",
+      name: "run",
+      title: "Run npm test",
+      input: {},
+      state: "asking",
+      hasDiff: false,
+    };
+    assert.equal(put(opened(initial), tool).announcement, "Permission needed: Run npm test");
+  });
+});
+
+describe("the status", () => {
+  it("of another session changes nothing here", () => {
+    const state = opened(initial);
+    assert.equal(reduce(state, { type: "status", status: { sessionId: "other", phase: "paused" } }, 5), state);
+  });
+  it("is counted on from when it arrived", () => {
+    const state = reduce(opened(initial), { type: "status", status: { sessionId: "s", phase: "streaming", silentMs: 12_000 } }, 77);
+    assert.equal(state.statusAtMs, 77);
+  });
+});

@@ -1,0 +1,175 @@
+"""What a person is told while a session does not simply go on, and what can be done about it.
+
+Law: pure data. Every way of not going on has one row: tone, title, text and offers. What is said
+about a failure is its policy's (`failures.POLICIES`), never repeated here; the API's own words are
+`raw`, behind a click (P12). Nothing here changes by the clock: times are given, not counted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final, Literal, TypeAlias
+
+import attrs
+
+from holdfast.session.failures import POLICIES, Failure, FailureKind, raw_words
+from holdfast.session.state import COMPACTION_CANCELLED, INTERRUPTED, Phase
+
+Tone: TypeAlias = Literal["info", "warning", "error"]
+
+STORAGE: Final = "storage"
+"""The reason of a pause that is in no journal: the journal cannot be written."""
+
+
+@attrs.frozen
+class Action:
+    """A command to offer. Without an `argument` it needs a person's input first."""
+
+    title: str
+    command: str
+    argument: Mapping[str, Any] | None = None
+    primary: bool = False
+
+
+@attrs.frozen
+class Banner:
+    """What is shown. `due`: when what the title says happens (wall clock, milliseconds)."""
+
+    tone: Tone
+    title: str
+    text: str
+    due: int | None = None
+    raw: str | None = None
+    actions: tuple[Action, ...] = ()
+
+
+@attrs.frozen
+class _Offer:
+    """A row's action. `asks`: it needs a person's input."""
+
+    title: str
+    command: str
+    asks: bool = False
+
+    def to(self, session_id: str, *, primary: bool) -> Action:
+        argument = None if self.asks else {"sessionId": session_id}
+        return Action(self.title, self.command, argument, primary)
+
+
+_CONTINUE: Final = _Offer("Continue", "holdfast.turn.resume")
+_RETRY: Final = _Offer("Retry now", "holdfast.turn.retry")
+_STOP: Final = _Offer("Stop", "holdfast.turn.stop")
+_CANCEL: Final = _Offer("Cancel", "holdfast.session.cancelCompaction")
+_SET_KEY: Final = _Offer("Set API key", "holdfast.credentials.set", asks=True)
+_OTHER_MODEL: Final = _Offer("Other model", "holdfast.model.select", asks=True)
+_EDIT: Final = _Offer("Edit prompt", "holdfast.session.rewind", asks=True)
+_DIAGNOSE: Final = _Offer("Diagnose", "holdfast.server.info", asks=True)
+
+_PAUSED: Final = (_CONTINUE, _OTHER_MODEL, _EDIT, _DIAGNOSE)
+_PAUSED_FOR: Final[Mapping[str, tuple[_Offer, ...]]] = {
+    FailureKind.AUTHENTICATION: (_SET_KEY, _CONTINUE, _OTHER_MODEL, _DIAGNOSE),
+    FailureKind.BILLING: (_CONTINUE, _SET_KEY, _OTHER_MODEL, _DIAGNOSE),
+    FailureKind.SPEND_LIMIT: (_CONTINUE, _SET_KEY, _OTHER_MODEL, _DIAGNOSE),
+    FailureKind.PERMISSION: (_SET_KEY, _OTHER_MODEL, _CONTINUE, _DIAGNOSE),
+    FailureKind.MODEL_GONE: (_OTHER_MODEL, _CONTINUE, _DIAGNOSE),
+    FailureKind.INVALID_REQUEST: (_EDIT, _OTHER_MODEL, _CONTINUE, _DIAGNOSE),
+    INTERRUPTED: (_CONTINUE, _EDIT, _STOP),
+    COMPACTION_CANCELLED: (_CONTINUE, _OTHER_MODEL, _STOP),
+    STORAGE: (_DIAGNOSE,),
+}
+"""What is offered for the reason of a pause, the likeliest remedy first; others get `_PAUSED`."""
+
+_POLICIES: Final = {kind.value: policy for kind, policy in POLICIES.items()}
+
+_LABELS: Final[Mapping[Phase, str]] = {
+    Phase.IDLE: "",
+    Phase.QUEUED: "queued",
+    Phase.COMPACTING: "compacting",
+    Phase.REQUESTING: "thinking",
+    Phase.STREAMING: "streaming",
+    Phase.ASKING: "asking",
+    Phase.RUNNING_TOOLS: "running tools",
+    Phase.WAITING: "waiting",
+    Phase.PAUSED: "paused",
+}
+
+
+def label(phase: Phase, *, silent: bool, percentage: int | None, read_only: bool) -> str:
+    """Return the whole state in a few words, for lists and status bars; empty when idle."""
+    words = ["silent" if silent else _LABELS[phase]]
+    if percentage is not None:
+        words = [*(words if phase is not Phase.COMPACTING else ()), f"compacting {percentage} %"]
+    if read_only:
+        words.append("open elsewhere")
+    return ", ".join(word for word in words if word)
+
+
+def read_only(owner: str) -> Banner:
+    """Another server owns the session."""
+    text = f"Another Holdfast server owns this session: {owner}. Close it there to go on here."
+    return Banner("info", "Read only here", text)
+
+
+def paused(
+    session_id: str,
+    *,
+    reason: str,
+    message: str,
+    advice: str,
+    due: int | None = None,
+    failure: Failure | None = None,
+) -> Banner:
+    """A person, or a probe that is `due`, must lift the cause. `failure`: the newest one."""
+    policy = _POLICIES.get(reason)
+    says, helps = (policy.says, policy.advice) if policy else (message, advice)
+    raw = raw_words(failure) if failure is not None and failure.kind.value == reason else None
+    offers = _actions(session_id, _PAUSED_FOR.get(reason, _PAUSED))
+    if due is None:
+        return Banner("error", says.rstrip("."), helps, raw=raw, actions=offers)
+    text = f"{says} {helps}"
+    return Banner("warning", "Paused, trying again", text, due, raw, offers)
+
+
+def waiting(
+    session_id: str, *, reason: str, attempt: int, due: int, failure: Failure | None
+) -> Banner:
+    """The same request is sent again at a known time."""
+    policy = _POLICIES.get(reason)
+    says = policy.says if policy else "The API did not answer."
+    tries = f" Attempt {attempt}." if attempt > 1 else ""
+    raw = raw_words(failure) if failure is not None else None
+    text = f"{says}{tries} Nothing is lost."
+    return Banner("warning", "Trying again", text, due, raw, _actions(session_id, (_RETRY, _STOP)))
+
+
+def compacting(
+    session_id: str,
+    *,
+    step: str = "",
+    percentage: int | None = None,
+    attempt: int = 1,
+    cause: str | None = None,
+    due: int | None = None,
+) -> Banner:
+    """A compaction is under way. `due`: when its next attempt begins."""
+    far = "" if percentage is None else f", {percentage} %"
+    again = "" if due is None else ", trying again"
+    tries = f"attempt {attempt}" if attempt > 1 else ""
+    text = " · ".join(part for part in (step[:1].upper() + step[1:], tries, cause) if part)
+    title = f"Compacting the conversation{far}{again}"
+    actions = (_CANCEL.to(session_id, primary=False),)
+    return Banner("info", title, text or "Typing goes on meanwhile.", due, actions=actions)
+
+
+def silent(session_id: str, due: int | None) -> Banner:
+    """Nothing arrives on an open stream. `due`: when it is cut."""
+    actions = _actions(session_id, (_RETRY, _STOP))
+    if due is None:
+        text = "The request is under way. If the silence goes on, it is sent again by itself."
+        return Banner("warning", "No answer has begun yet", text, actions=actions)
+    text = "What arrived is kept, and the turn then goes on by itself."
+    return Banner("warning", "Nothing heard, the stream is cut", text, due, actions=actions)
+
+
+def _actions(session_id: str, offers: tuple[_Offer, ...]) -> tuple[Action, ...]:
+    return tuple(offer.to(session_id, primary=n == 0) for n, offer in enumerate(offers))

@@ -1,0 +1,240 @@
+"""What happened to a session, in plain words with the raw error behind them (P12).
+
+Law: a notice says what happened and what can be done; what can be done is data. One request that
+fails again and again is one notice, put again; only the newest compaction in force offers an undo.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from holdfast.session import events as ev
+from holdfast.session.failures import POLICIES, Remedy, raw_words
+from holdfast.session.items import titles
+from holdfast.session.items.shapes import Action, Level, NoticeItem
+from holdfast.session.items.state import ItemsState, Trouble
+
+_RECOVERED: Final = {
+    "queued": "The server stopped while prompts were waiting. They are kept.",
+    "compacting": "The server stopped while the conversation was being compacted.",
+    "requesting": "The server stopped while a request was under way. Nothing is lost.",
+    "streaming": "The server stopped while an answer was arriving. What arrived is kept.",
+    "asking": "The server stopped while a question was open. It is still open.",
+    "runningTools": "The server stopped while a tool was running. It is not run again by itself.",
+    "waiting": "The server stopped while the turn was waiting. It waits as before.",
+    "paused": "The server stopped while the turn was paused. It is paused as before.",
+}
+
+
+def put(
+    state: ItemsState,
+    seq: int,
+    at_ms: int,
+    code: str,
+    level: Level,
+    text: str,
+    detail: str = "",
+    actions: tuple[Action, ...] = (),
+) -> str:
+    """Show a notice and return its id."""
+    notice = NoticeItem(
+        id=str(seq),
+        seq=seq,
+        at_ms=at_ms,
+        turn_id=state.turn_id,
+        code=code,
+        level=level,
+        text=text,
+        detail=titles.shown_detail(detail),
+        actions=actions,
+    )
+    state.items.put(notice)
+    return notice.id
+
+
+# -- trouble -------------------------------------------------------------------------------------
+
+
+def request_failed(state: ItemsState, event: ev.RequestFailed, seq: int, at_ms: int) -> None:
+    """Show that a request failed; again and again is one notice."""
+    known = state.trouble
+    if known is not None and known.item_id in state.items:
+        state.trouble = Trouble(known.item_id, event.failure, known.attempts + 1)
+        _show_trouble(state, "")
+        return
+    says = POLICIES[event.failure.kind].says
+    detail = raw_words(event.failure)
+    item_id = put(state, seq, at_ms, "requestFailed", "warning", says, detail)
+    state.trouble = Trouble(item_id, event.failure, 1)
+
+
+def retry(state: ItemsState, event: ev.RetryScheduled, _seq: int, _at: int) -> None:
+    """Say that it is tried again. When is in the status: that is no matter of history."""
+    _show_trouble(state, f"Trying again (attempt {event.attempt}).")
+
+
+def trouble_over(state: ItemsState) -> None:
+    """Say that an answer came after all."""
+    trouble = state.trouble
+    if trouble is not None:
+        failed = "failure" if trouble.attempts == 1 else "failures"
+        _show_trouble(state, f"It went on after {trouble.attempts} {failed}.", "info")
+    state.trouble = None
+
+
+def paused(state: ItemsState, event: ev.TurnPaused, seq: int, at_ms: int) -> None:
+    """Show why a turn does not go on, in place of the failure that it follows from."""
+    trouble = state.trouble
+    again = trouble is not None and event.reason == trouble.failure.kind.value
+    title, command = (
+        ("Try again", "holdfast.turn.retry") if again else ("Resume", "holdfast.turn.resume")
+    )
+    words = f"{event.message} {event.advice}".strip()
+    level: Level = "error" if event.retry_at_ms is None else "warning"
+    actions = (_action(state, title, command),)
+    notice = state.items.get(trouble.item_id, NoticeItem) if trouble and again else None
+    if notice is None:
+        state.pause = put(state, seq, at_ms, "paused", level, words, "", actions)
+    else:
+        state.pause = notice.id
+        state.change(notice, code="paused", level=level, text=words, actions=actions)
+
+
+def resumed(state: ItemsState, _event: ev.TurnResumed, _seq: int, _at: int) -> None:
+    """Say that a pause is over."""
+    _end_pause(state)
+
+
+def turn_over(state: ItemsState) -> None:
+    """Nothing of a turn that is over can be resumed."""
+    _end_pause(state)
+    state.trouble = None
+
+
+def _end_pause(state: ItemsState) -> None:
+    notice = state.items.get(state.pause or "", NoticeItem)
+    state.pause = None
+    if notice is not None:
+        state.change(notice, level="info", actions=())
+
+
+def _show_trouble(state: ItemsState, then: str, level: Level = "warning") -> None:
+    trouble = state.trouble
+    notice = state.items.get(trouble.item_id, NoticeItem) if trouble else None
+    if trouble is None or notice is None:
+        return
+    policy = POLICIES[trouble.failure.kind]
+    if level == "warning" and policy.remedy is Remedy.ASK:
+        level = "error"
+    state.change(
+        notice,
+        code="requestFailed",
+        level=level,
+        text=f"{policy.says} {then}".strip(),
+        detail=titles.shown_detail(raw_words(trouble.failure)),
+        actions=(),
+    )
+
+
+# -- compaction ----------------------------------------------------------------------------------
+
+
+def compacted(state: ItemsState, compaction_id: str, seq: int, at_ms: int) -> None:
+    """Show that a summary stands for what came before; only the newest one can be undone."""
+    known = state.compactions.pop(compaction_id, None)
+    if known is None or known.prepared is None:
+        return
+    prepared = known.prepared
+    words = (
+        "The conversation up to here was compacted for the model: about "
+        f"{known.started.tokens_before:,} tokens became {prepared.tokens_after:,}. "
+        "Nothing is deleted."
+    )
+    if prepared.rung is not ev.Rung.SUMMARY and known.failures:
+        words += " The model gave no summary, so a local digest is used."
+    detail = "\n\n".join((*known.failures, prepared.summary))
+    state.in_force.append((compaction_id, put(state, seq, at_ms, "compacted", "info", words)))
+    notice = state.items.get(str(seq), NoticeItem)
+    if notice is not None:
+        state.change(notice, detail=titles.shown_detail(detail))
+    _offer_undo(state)
+
+
+def compaction_undone(state: ItemsState, event: ev.CompactionUndone, seq: int, at_ms: int) -> None:
+    """Show that the whole conversation is sent again."""
+    for compaction_id, item_id in state.in_force:
+        notice = state.items.get(item_id, NoticeItem)
+        if compaction_id == event.compaction_id and notice is not None:
+            state.change(notice, actions=())
+    state.in_force = [found for found in state.in_force if found[0] != event.compaction_id]
+    words = "The compaction was undone. The model sees the whole conversation again."
+    put(state, seq, at_ms, "compactionUndone", "info", words)
+    _offer_undo(state)
+
+
+def _offer_undo(state: ItemsState) -> None:
+    for place, (_, item_id) in enumerate(state.in_force, start=1):
+        notice = state.items.get(item_id, NoticeItem)
+        newest = place == len(state.in_force)
+        if notice is not None and bool(notice.actions) is not newest:
+            undo = _action(state, "Undo", "holdfast.session.undoCompaction")
+            state.change(notice, actions=(undo,) if newest else ())
+
+
+# -- history -------------------------------------------------------------------------------------
+
+
+def repaired(state: ItemsState, event: ev.HistoryRepaired, seq: int, at_ms: int) -> None:
+    """Show what a repair did."""
+    places = len(event.edits)
+    where = "one place" if places == 1 else f"{places} places"
+    words = f"The history was repaired in {where}, so that the API accepts it. Originals are kept."
+    detail = "\n".join(f"{n.rule}: {n.action} (kept: {n.kept})" for n in event.notes)
+    undo = _action(state, "Undo", "holdfast.session.repair", undo=event.repair_id)
+    state.repairs[event.repair_id] = put(
+        state, seq, at_ms, "repaired", "info", words, detail, (undo,)
+    )
+
+
+def repair_undone(state: ItemsState, event: ev.RepairUndone, seq: int, at_ms: int) -> None:
+    """Show that a repair was taken back."""
+    notice = state.items.get(state.repairs.pop(event.repair_id, ""), NoticeItem)
+    if notice is not None:
+        state.change(notice, actions=())
+    put(state, seq, at_ms, "repairUndone", "info", "The repair was undone.")
+
+
+def forget_removed(state: ItemsState) -> None:
+    """Forget what belonged to items that a rewind removed."""
+    state.in_force = [found for found in state.in_force if found[1] in state.items]
+    state.repairs = {r: item_id for r, item_id in state.repairs.items() if item_id in state.items}
+    _offer_undo(state)
+
+
+# -- the session ---------------------------------------------------------------------------------
+
+
+def model_selected(state: ItemsState, event: ev.ModelSelected, seq: int, at_ms: int) -> None:
+    """Show who answers from here on."""
+    words = f"Model: {event.model}" if event.model else "Model: the one of the settings"
+    put(state, seq, at_ms, "modelSelected", "info", words)
+
+
+def recovered(state: ItemsState, event: ev.SessionRecovered, seq: int, at_ms: int) -> None:
+    """Show that the server had gone meanwhile."""
+    words = _RECOVERED.get(event.phase, "The server stopped and was started again.")
+    put(state, seq, at_ms, "recovered", "info", words)
+
+
+def imported(state: ItemsState, event: ev.HistoryImported, seq: int, at_ms: int) -> None:
+    """Show where the history that follows comes from."""
+    if event.format == "holdfast":
+        put(state, seq, at_ms, "forked", "info", f"Forked from the session {event.source}.")
+        return
+    words = f"Imported from {event.source} ({event.format})."
+    put(state, seq, at_ms, "imported", "info", words, "\n".join(event.notes))
+
+
+def _action(state: ItemsState, title: str, command: str, **more: Any) -> Action:
+    argument = {"sessionId": state.session_id, **more}
+    return Action(title=title, command=command, argument=argument)

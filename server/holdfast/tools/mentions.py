@@ -1,0 +1,91 @@
+"""Files that a person mentions in a prompt, as text for the model.
+
+Law: what is mentioned is read once, when the prompt is taken in, by the rules of the tool `read`:
+only inside the workspace, the editor's unsaved text before the disk's. Every mention becomes one
+text of bounded size; what cannot be shown is said in it, so that no prompt is lost for a file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+import attrs
+
+from holdfast.tools import files, output, paths
+from holdfast.tools.base import in_words
+from holdfast.tools.errors import ToolFailure
+from holdfast.tools.port import ToolContext
+from holdfast.tools.threads import in_thread
+
+MENTION_BYTES_MAX: Final = 100_000
+ALL_BYTES_MAX: Final = 400_000
+
+
+@attrs.frozen
+class Mention:
+    """A file, or its lines from `start_line` to `end_line` (from 1, both included)."""
+
+    path: str
+    start_line: int | None = None
+    end_line: int | None = None
+
+
+async def read(mentions: Sequence[Mention], context: ToolContext) -> tuple[str, ...]:
+    """Return one text for each mention, in order. Total: a failure is words in the text."""
+    texts: list[str] = []
+    room = ALL_BYTES_MAX
+    for mention in mentions:
+        found = await _read(mention, context, min(room, MENTION_BYTES_MAX))
+        room = max(0, room - len(found.encode()))
+        texts.append(found)
+    return tuple(texts)
+
+
+async def _read(mention: Mention, context: ToolContext, room: int) -> str:
+    try:
+        path = paths.resolve(mention.path, context)
+        text = context.editor.open_text(path) if context.editor else None
+        if text is None:
+            text = await in_thread(lambda: _from_disk(path))
+        return _block(mention, paths.shown(path, context), text, room)
+    except ToolFailure as failure:
+        reason = str(failure)
+    except OSError as error:
+        reason = in_words(error, context)
+    return f"{_tag(mention.path, '')}\n[Not shown: {output.one_line(reason, 500)}]\n</file>"
+
+
+def _from_disk(path: Path) -> str:
+    data = files.read_bytes(path)
+    if files.is_binary(data):
+        raise ToolFailure(f"It is a binary file of {len(data)} bytes.")
+    return data.decode(errors="replace")
+
+
+def _block(mention: Mention, shown: str, text: str, room: int) -> str:
+    lines = output.safe(text).split("\n")
+    if lines[-1] == "":
+        lines.pop()
+    first = mention.start_line or 1
+    last = min(mention.end_line or len(lines), len(lines))
+    if not lines:
+        return f"{_tag(shown, '')}\n[The file is empty.]\n</file>"
+    if first > last:
+        raise ToolFailure(f"It has {len(lines)} lines; there are none from {first} to {last}.")
+    if room == 0:
+        raise ToolFailure(f"The files before it have {ALL_BYTES_MAX} bytes already.")
+    whole = mention.start_line is None and mention.end_line is None
+    wanted = "\n".join(lines[first - 1 : last])
+    kept = wanted.encode()[:room].decode(errors="ignore")
+    tag = _tag(shown, "" if whole else f' lines="{first}-{last}"')
+    if kept == wanted:
+        return f"{tag}\n{kept}\n</file>"
+    sizes = f"the first {len(kept.encode())} of {len(wanted.encode())} bytes"
+    return f"{tag}\n{kept}\n[Clipped: {sizes} are shown. Use `read` for more.]\n</file>"
+
+
+def _tag(path: str, more: str) -> str:
+    shown = output.one_line(path, 1_000).replace('"', "&quot;")
+    return f'<file path="{shown}"{more}>'
