@@ -39,7 +39,7 @@ HAS_NPM := $(shell command -v npm)
 HAS_NODE_22 := $(filter true,$(shell node -p 'parseInt(process.versions.node) >= 22' 2>/dev/null))
 CLIENT_NPM := $(if $(HAS_NODE_22),,PATH="$(EDITOR_PATH):$$PATH") $(NPM)
 # What it prints is shown only when it fails.
-QUIETLY = quietly() { local said; said="$$("$$@" 2>&1)" || { echo "$$said" >&2; return 1; }; }; quietly env
+QUIETLY := $(CURDIR)/.ci/quietly env
 
 .PHONY: help
 help: ## list the targets
@@ -183,7 +183,7 @@ $(VSIX): $(CLIENT_CHECKED) $(CLIENT_SERVER) $(CLIENT_PAGES)
 $(EDITOR_NODE): $(EDITORS)/node/package.json $(EDITORS)/node/package-lock.json
 	@test -n "$(HAS_NPM)" || { echo "e2e: npm is needed; try: apt-get install npm" >&2; exit 1; }
 	@echo "e2e: installing Node 24 from the npm registry"
-	@cd $(@D)/.. && $(QUIETLY) $(NPM) ci
+	@cd $(EDITORS)/node && $(QUIETLY) $(NPM) ci
 	@touch $@
 
 # code-server builds native modules when it is installed. It takes the headers from the Node above

@@ -12,7 +12,7 @@ from typing import Final
 
 from holdfast.agent.api import BadPrompt
 from holdfast.agent.prompts import system_prompt
-from holdfast.conversation.history import Block, Message
+from holdfast.conversation.history import USER, Block, Message
 from holdfast.session import events as ev
 from holdfast.transcripts import claude_code
 
@@ -50,6 +50,18 @@ def message_events(messages: Iterable[Message]) -> list[ev.Event]:
     return [ev.MessageImported(role=m.role, content=ev.raw_blocks(m.blocks)) for m in messages]
 
 
+def _first_words(messages: Iterable[Message]) -> str:
+    """Return the first thing that a person said, as the title of a session that has none."""
+    said = (
+        block.text_of("text").strip()
+        for message in messages
+        if message.role == USER
+        for block in message.blocks
+        if block.type == "text"
+    )
+    return next((words for words in said if words), "")
+
+
 def transcript_events(
     path: Path, wanted_title: str | None, workspace_uri: str | None
 ) -> list[ev.Event]:
@@ -62,7 +74,7 @@ def transcript_events(
     if uri is None and found.cwd and Path(found.cwd).is_dir():
         uri = Path(found.cwd).as_uri()
     created = ev.SessionCreated(
-        title=title(wanted_title or found.title or path.stem),
+        title=title(wanted_title or found.title or _first_words(found.messages) or path.stem),
         system=system_prompt(uri),
         workspace_uri=uri,
     )
