@@ -30,17 +30,16 @@ export class Credentials extends Owner {
     super();
     const send = () => this.send().catch(noteTo(server.log, "the key was not taken"));
     this.own(server.onConnected(send));
-    this.own(secrets.onDidChange(({ key }) => KINDS.some(({ value }) => key === secret(value)) && send()));
+    this.own(secrets.onDidChange(send));
   }
 
-  /** Ask for a key and keep it. */
+  /** Ask for a key and keep it, in place of any other. */
   async ask(): Promise<void> {
     const kind = await pick("which kind of key?", KINDS);
     const value = kind && (await ask(KINDS.find((each) => each.value === kind)?.label ?? kind, "", INPUT))?.trim();
     if (!value) return;
     await this.secrets.store(secret(kind), value);
-    const other = secret(kind === "apiKey" ? "authToken" : "apiKey");
-    if (await this.secrets.get(other)) await this.secrets.delete(other);
+    await this.secrets.delete(secret(kind === "apiKey" ? "authToken" : "apiKey"));
     void vscode.window.setStatusBarMessage("$(key) Holdfast: the key is kept", 5_000);
   }
 
@@ -50,9 +49,9 @@ export class Credentials extends Owner {
   }
 
   private async send(): Promise<void> {
-    const key = async (kind: Kind) => (await this.secrets.get(secret(kind))) ?? null;
-    const keys = { apiKey: await key("apiKey"), authToken: await key("authToken") };
-    this.source = (await this.server.request("holdfast.credentials.set", keys)).source;
+    const keys = KINDS.map(({ value }) => this.secrets.get(secret(value)));
+    const [apiKey = null, authToken = null] = await Promise.all(keys);
+    this.source = (await this.server.request("holdfast.credentials.set", { apiKey, authToken })).source;
     this.server.log.info(`key: ${this.source}`);
     void run("setContext", "holdfast.hasKey", this.source !== "none");
     this.changes.fire();

@@ -1,28 +1,28 @@
-/** What the chat does in the editor: open files and links, find files, put code into the text. */
+/** What the chat does in the editor: open files, links and diffs, find files, put code into the text. */
 
 import * as vscode from "vscode";
+import type { WorkspaceEdit } from "vscode-languageclient/node";
 import type { Mention } from "./protocol";
-import { folders, showText } from "./ui";
+import type { Server } from "./server";
+import { folders, inform, run, showText } from "./ui";
 
 /** A formatter that runs on saving may hang; the server waits for its edit meanwhile. */
 const SAVE_TIMEOUT_MS = 5_000;
 const FOUND_MAX = 50;
+const SCHEME = "holdfast-diff";
+const WHAT = { proposed: "proposed change", applied: "change", unknown: "change, outcome unknown" };
+const PREVIEW = { needsConfirmation: true, label: "Holdfast: apply code" };
 const EXCLUDED = "**/{node_modules,.git,.venv,__pycache__}/**";
 
 /** Open a file of the workspace, or any by its absolute path. */
 export async function openFile(path: string, line?: number): Promise<void> {
-  const uri = await located(path);
-  if (!uri) return void vscode.window.showWarningMessage(`Holdfast: ${path} was not found.`);
-  const at = line === undefined ? undefined : new vscode.Range(line - 1, 0, line - 1, 0);
-  await vscode.window.showTextDocument(uri, { preview: true, ...(at ? { selection: at } : {}) });
-}
-
-async function located(path: string): Promise<vscode.Uri | undefined> {
   const absolute = /^([\\/]|[a-z]:[\\/])/i.test(path);
   const candidates = absolute ? [vscode.Uri.file(path)] : folders().map(({ uri }) => vscode.Uri.joinPath(uri, path));
-  const { fs } = vscode.workspace;
-  const found = await Promise.all(candidates.map((uri) => fs.stat(uri).then(() => uri, () => undefined)));
-  return found.find((uri) => uri !== undefined);
+  const found = (uri: vscode.Uri) => vscode.workspace.fs.stat(uri).then(() => uri, () => undefined);
+  const uri = (await Promise.all(candidates.map(found))).find((each) => each !== undefined);
+  if (!uri) return void vscode.window.showWarningMessage(`Holdfast: ${path} was not found.`);
+  const selection = line === undefined ? undefined : new vscode.Range(line - 1, 0, line - 1, 0);
+  await vscode.window.showTextDocument(uri, { preview: true, selection });
 }
 
 /** Follow a link of an answer: the web outside, everything else as a file; commands never. */
@@ -32,6 +32,27 @@ export async function openLink(href: string): Promise<void> {
   const [, path, line] = /^(.*?)(?:(?:#L|:)(\d+).*)?$/.exec(decodeURI(href)) ?? [];
   if (path) await openFile(path, line ? Number(line) : undefined);
 }
+
+type Call = { sessionId: string; toolUseId: string };
+
+/** What a tool call did to a file, or would do, in VS Code's own diff editor. */
+export async function showDiff(server: Server, call: Call): Promise<void> {
+  const { before, after, uri, state, reason = "" } = await server.request("holdfast.tool.diff", call);
+  if (before === null && after === null) return void inform(`there is nothing to compare. ${reason}`);
+  const { path } = vscode.Uri.parse(uri);
+  const [left, right] = ["before", "after"].map((side) =>
+    vscode.Uri.from({ scheme: SCHEME, path, query: JSON.stringify({ ...call, side }) }));
+  await run("vscode.diff", left, right, `${path.split("/").at(-1)} (${WHAT[state]})`, { preview: true });
+}
+
+/** Give the diff editor its sides, also those of a tab that a reload brought back. */
+export const provideDiffs = (server: Server): vscode.Disposable =>
+  vscode.workspace.registerTextDocumentContentProvider(SCHEME, {
+    provideTextDocumentContent: async ({ query }) => {
+      const { side, ...call } = JSON.parse(query) as Call & { side: "before" | "after" };
+      return (await server.request("holdfast.tool.diff", call))[side] ?? "";
+    },
+  });
 
 /** Paths relative to the workspace whose names have the parts of `query`, the shortest first. */
 export async function findFiles(query: string): Promise<string[]> {
@@ -43,8 +64,7 @@ export async function findFiles(query: string): Promise<string[]> {
 function pattern(query: string): string {
   const anyCase = (sign: string) => `[${sign.toLowerCase()}${sign.toUpperCase()}]`;
   const loose = (text: string) => text.replace(/[[\]{}*?!]/g, "?").replace(/[a-z]/gi, anyCase);
-  const parts = query.split("/").filter(Boolean).map((part) => `*${loose(part)}*`);
-  return parts.length > 0 ? `**/${parts.join("/")}` : "**/*";
+  return `**/${query.split("/").filter(Boolean).map((part) => `*${loose(part)}*`).join("/") || "*"}`;
 }
 
 /** The selection of the editor, or its whole file when nothing is selected. */
@@ -58,11 +78,13 @@ export function selectionMention(): Mention | undefined {
 }
 
 /**
- * Do `work` on documents and then save those that had nothing unsaved before: what a session changed
+ * Let `work` do an edit and then save the documents that had nothing unsaved before: what a session changed
  * is then on disk, where the commands that it runs look, and what a person typed is theirs to save.
  */
-export async function saving<T>(uris: readonly string[], work: () => Promise<T>): Promise<T> {
-  const named = new Set(uris.map((uri) => vscode.Uri.parse(uri).toString()));
+export async function saving<T>(edit: WorkspaceEdit, work: () => Promise<T>): Promise<T> {
+  const { changes = {}, documentChanges = [] } = edit;
+  const uris = documentChanges.flatMap((each) => ("textDocument" in each ? [each.textDocument.uri] : []));
+  const named = new Set([...uris, ...Object.keys(changes)].map((uri) => vscode.Uri.parse(uri).toString()));
   const clean = vscode.workspace.textDocuments.filter(({ uri, isDirty }) => !isDirty && named.has(uri.toString()));
   const result = await work();
   const saved = Promise.all(clean.map((document) => document.isDirty && document.save()));
@@ -70,27 +92,22 @@ export async function saving<T>(uris: readonly string[], work: () => Promise<T>)
   return result;
 }
 
-/** Put code where the cursor is, instead of what is selected. */
-export async function insertCode(text: string): Promise<void> {
-  const editor = target();
-  if (!editor) return showText(text, "plaintext");
-  await editor.edit((edit) => edit.replace(editor.selection, text));
-  await vscode.window.showTextDocument(editor.document, editor.viewColumn);
-}
-
-/** Offer code as the new text of the selection, or of the whole file, in VS Code's own preview. */
-export async function applyCode(text: string, language: string): Promise<void> {
+/** Use code of an answer: for the selection, or as the new text of it or of the whole file in VS Code's own preview. */
+export async function useCode(action: "copy" | "insert" | "apply", text: string, language: string): Promise<void> {
+  if (action === "copy") return vscode.env.clipboard.writeText(text);
   const editor = target();
   if (!editor) return showText(text, language);
-  const { document, selection } = editor;
+  const { document, selection, viewColumn } = editor;
+  if (action === "insert") {
+    await editor.edit((edit) => edit.replace(selection, text));
+    return void (await vscode.window.showTextDocument(document, viewColumn));
+  }
   const all = document.validateRange(new vscode.Range(0, 0, document.lineCount, 0));
   const edit = new vscode.WorkspaceEdit();
-  const metadata = { needsConfirmation: true, label: "Holdfast: apply code" };
-  edit.replace(document.uri, selection.isEmpty ? all : selection, text, metadata);
+  edit.replace(document.uri, selection.isEmpty ? all : selection, text, PREVIEW);
   await vscode.workspace.applyEdit(edit);
 }
 
-function target(): vscode.TextEditor | undefined {
-  const { activeTextEditor, visibleTextEditors } = vscode.window;
-  return activeTextEditor ?? visibleTextEditors.find(({ document }) => document.uri.scheme === "file");
-}
+const target = (): vscode.TextEditor | undefined =>
+  vscode.window.activeTextEditor ??
+  vscode.window.visibleTextEditors.find(({ document }) => document.uri.scheme === "file");

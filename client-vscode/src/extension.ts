@@ -1,55 +1,49 @@
 /** Wires the parts together. */
 
 import * as vscode from "vscode";
-import { Conversations } from "./chat/controller";
-import { Chats, type Services } from "./chat/view";
+import { Chats } from "./chat/view";
 import { Credentials } from "./credentials";
-import { Diffs } from "./diff";
+import { provideDiffs } from "./editor";
+import { PrivateEnvironment } from "./launch/environment";
 import { onSelectionChanged } from "./launch/interpreter";
-import { Bridge } from "./participant";
-import { Questions } from "./questions";
+import { registerBridges } from "./participant";
+import { notifyOfQuestions } from "./questions";
 import { Server } from "./server";
 import { registerCommands } from "./sessions/commands";
 import { Sessions } from "./sessions/model";
-import { SessionTree } from "./sessions/tree";
-import { StatusItem } from "./status";
+import { showStatus, showTree } from "./sessions/tree";
 
 const USED = "holdfast.used";
-const LAUNCH_SETTINGS = ["holdfast.server.path", "holdfast.python", "holdfast.environment"];
+const LAUNCH_SETTINGS = ["holdfast.server", "holdfast.python", "holdfast.environment"];
 
-let server: Server | undefined;
+let running: Server | undefined;
 
 export async function activate(context: vscode.ExtensionContext): Promise<void> {
-  const { subscriptions, workspaceState: memory } = context;
+  const { subscriptions, workspaceState: memory, extension } = context;
   const own = <T extends vscode.Disposable>(part: T): T => (subscriptions.push(part), part);
   const log = own(vscode.window.createOutputChannel("Holdfast", { log: true }));
-  const running = (server = own(new Server(context, log)));
-  const stopped = () => running.connection.state === "stopped";
-  const credentials = own(new Credentials(running, context.secrets));
-  const sessions = own(new Sessions(running, memory));
-  const conversations = own(new Conversations(running, memory));
-  const services: Services = { context, server: running, sessions, conversations, credentials, diffs: own(new Diffs(running)) };
-  const { view } = own(new SessionTree(sessions));
-  own(new StatusItem(running, sessions));
-  own(new Questions(running, sessions));
-  own(new Bridge(running, conversations));
+  const environment = new PrivateEnvironment(context.globalStorageUri.fsPath, context.asAbsolutePath("server"), log);
+  const server = (running = own(new Server(environment, log)));
+  const restart = (why: string) => server.connection.state !== "idle" && void server.restart(why);
+  const credentials = own(new Credentials(server, context.secrets));
+  const sessions = own(new Sessions(server, memory));
+  const services = { context, server, sessions, credentials };
+  const view = own(showTree(sessions));
+  own(provideDiffs(server));
+  own(showStatus(sessions));
+  own(notifyOfQuestions(sessions));
+  own(registerBridges(sessions));
   own(registerCommands(services, own(new Chats(services))));
-  own(view.onDidChangeVisibility(({ visible }) => visible && running.start()));
-  own(running.onConnected(() => memory.update(USED, true)));
-  own(vscode.workspace.onDidGrantWorkspaceTrust(() =>
-    stopped() ? running.restart("the folder is trusted now") : running.reconfigure()));
-  own(vscode.workspace.onDidChangeConfiguration((change) => {
-    const launch = LAUNCH_SETTINGS.some((name) => change.affectsConfiguration(name));
-    if (launch && running.connection.state !== "idle") void running.restart("a setting of the launch changed");
-  }));
-  const trust = vscode.workspace.isTrusted ? "trusted" : "restricted: sessions can only read";
-  log.info(`Holdfast ${context.extension.packageJSON.version}, VS Code ${vscode.version}, ${trust}`);
+  own(view.onDidChangeVisibility(({ visible }) => visible && server.start()));
+  own(server.onConnected(() => memory.update(USED, true)));
+  own(vscode.workspace.onDidGrantWorkspaceTrust(() => restart("the folder is trusted now")));
+  own(vscode.workspace.onDidChangeConfiguration((change) =>
+    LAUNCH_SETTINGS.some((name) => change.affectsConfiguration(name)) && restart("a setting of the launch changed")));
+  log.info(`Holdfast ${extension.packageJSON.version}, trusted folder: ${vscode.workspace.isTrusted}`);
   // Where it was used before, unfinished turns go on by themselves; elsewhere nothing is started.
-  if (memory.get(USED) || view.visible) void running.start();
-  const restart = () => stopped() && void running.restart("another interpreter was selected");
-  own((await onSelectionChanged(restart)) ?? { dispose: () => {} });
+  if (memory.get(USED) || view.visible) void server.start();
+  const select = () => server.connection.state === "stopped" && restart("another interpreter was selected");
+  own((await onSelectionChanged(select)) ?? { dispose: () => {} });
 }
 
-export async function deactivate(): Promise<void> {
-  await server?.stop();
-}
+export const deactivate = (): Promise<void> | undefined => running?.stop();

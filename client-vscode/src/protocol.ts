@@ -14,11 +14,10 @@ export interface Notifications {
 type Nothing = Record<string, never>;
 type Of = { sessionId: string };
 type Call = Of & { toolUseId: string };
-type Key = string | null;
 
 /** Each server command that the client calls, with its argument and its result. */
 export interface Commands {
-  "holdfast.credentials.set": [{ apiKey: Key; authToken: Key }, { source: "client" | "environment" | "none" }];
+  "holdfast.credentials.set": [Record<"apiKey" | "authToken", string | null>, { source: KeySource }];
   "holdfast.model.list": [Nothing, { models: { model: string; windowTokens: number }[] }];
   "holdfast.model.select": [Of & { model?: string }, unknown];
   "holdfast.permission.answer": [{ questionId: string; answer: Answer }, unknown];
@@ -35,7 +34,7 @@ export interface Commands {
   "holdfast.session.list": [{ follow: boolean }, { sessions: SessionEntry[] }];
   "holdfast.session.open": [Of & { sinceSeq?: number; view: "items" }, OpenedSession];
   "holdfast.session.rename": [Of & { title: string }, unknown];
-  "holdfast.session.repair": [Of & { dryRun?: boolean; undo?: string }, RepairReport];
+  "holdfast.session.repair": [Of & { dryRun?: boolean; undo?: string }, { findings: Finding[] }];
   "holdfast.session.rewind": [Of & { promptId: string }, unknown];
   "holdfast.session.state": [Of, Status & { questions: Question[] }];
   "holdfast.session.undoCompaction": [Of, { compactionId: string | null }];
@@ -54,6 +53,8 @@ export type Result<K extends CommandName> = Commands[K][1];
 export type Phase =
   "idle" | "queued" | "compacting" | "requesting" | "streaming" | "asking" | "runningTools" | "waiting" | "paused";
 export type Answer = "allow" | "allowAlways" | "deny";
+type Finding = { rule: string; detail: string };
+type KeySource = "client" | "environment" | "none";
 export type ExportFormat = "jsonl" | "markdown" | "claude-code";
 
 export type Mention = { path: string; startLine?: number; endLine?: number };
@@ -62,138 +63,78 @@ export type ContentBlock =
   | { type: "image"; source: { type: "base64"; media_type: string; data: string } };
 export type SendArgument = Of & { promptId: string; text?: string; content?: ContentBlock[]; mentions?: Mention[] };
 
-/** What a session is doing now (`holdfast/status`). */
-export interface Status extends Of {
-  phase: Phase;
-  /** The whole state in a few words, empty when idle: "streaming, compacting 40 %". */
-  label?: string;
-  /** Only while the session does not simply go on. */
-  banner?: Banner;
-  message?: string;
-  advice?: string;
-  attempt?: number;
-  retryAt?: number;
-  readOnly?: string;
-  /** How long nothing has arrived on an open stream. */
-  silentMs?: number;
-  progress?: { percentage: number; elapsedMs: number };
-}
+/**
+ * What a session is doing now (`holdfast/status`). `label`: all of it in a few words, empty when idle;
+ * `banner`: only while the session does not simply go on; `silentMs`: how long an open stream is silent.
+ */
+export type Status = Of & Partial<Record<"label" | "message" | "advice" | "readOnly", string>> &
+  Partial<Record<"attempt" | "retryAt" | "silentMs", number>> & {
+    phase: Phase;
+    banner?: Banner;
+    progress?: { percentage: number; elapsedMs: number };
+  };
+
+type Level = "info" | "warning" | "error";
+type Argued = Record<string, unknown>;
 
 /**
  * What holds a session up, in plain words, and what can be done about it. `due`: when what the title
  * says happens, a countdown is added to it; `raw`: the API's own words.
  */
-export interface Banner {
-  tone: "info" | "warning" | "error";
-  title: string;
-  text: string;
-  due?: number;
-  raw?: string;
-  actions: BannerAction[];
-}
+export type Banner = { tone: Level; title: string; text: string; due?: number; raw?: string; actions: BannerAction[] };
 
 /** Without an argument the command needs a person's input first. */
 export type BannerAction = { title: string; command: CommandName; argument?: Argued; primary?: boolean };
-type Argued = Record<string, unknown>;
 
-export type Question = Call & { questionId: string; tool: string; title: string; detail: string; pattern: string };
+export type Question = Call & Record<"questionId" | "tool" | "title" | "detail" | "pattern", string>;
 
 type Tokens = "context" | "window" | "input" | "cacheRead" | "cacheWrite" | "output";
 export type Usage = Record<`${Tokens}Tokens`, number> & { cost?: { amount: number; currency: string } };
 
-interface SessionBase extends Of {
-  title: string;
-  workspaceUri?: string;
-  model?: string;
-  phase: Phase;
-  updatedAt: number;
-  archived: boolean;
-}
+type SessionBase = Of & { title: string; workspaceUri?: string; phase: Phase; updatedAt: number; archived: boolean };
 
 /** One line of the list of sessions; `status` when the session is open in this server. */
 export type SessionEntry = SessionBase & { headSeq: number; status?: Status };
 
 /** An open session, as `holdfast.session.open` returns it. */
-export interface Session extends SessionBase {
-  seq: number;
-  status: Status;
-  usage: Usage;
-  questions: Question[];
-  todos: { text: string; status: string }[];
-  queue: { promptId: string; turnId: string; text: string }[];
-  compactions: string[];
-  repairs: string[];
-}
+export type Session = SessionBase & { seq: number; model?: string; status: Status; usage: Usage } &
+  Record<"compactions" | "repairs", string[]> & { questions: Question[]; todos: Record<"text" | "status", string>[] } &
+  { queue: Record<"promptId" | "turnId" | "text", string>[] };
 
 /** `items` when nothing was known before or too much has changed, else `changes`. */
 export type OpenedSession = { session: Session; seq: number; items?: Item[]; more?: boolean; changes?: Change[] };
 
 type ItemBase = { id: string; seq: number; atMs: number; turnId?: string };
 type WordsItem = ItemBase & { text: string; state: "streaming" | "done" | "cut" };
-
-export interface PromptItem extends ItemBase {
-  kind: "prompt";
-  promptId: string;
-  text: string;
-  images?: { mediaType: string }[];
-  mentions?: string[];
-  state: "queued" | "sent";
-}
-
 export type TextItem = WordsItem & { kind: "text"; model?: string };
 export type ThinkingItem = WordsItem & { kind: "thinking"; elapsedMs?: number };
 
+export type PromptItem = ItemBase & { kind: "prompt"; promptId: string; text: string; state: "queued" | "sent" } &
+  { images?: { mediaType: string }[]; mentions?: string[] };
+
 type Begun = "writing" | "requested" | "asking" | "running";
 type Ended = "finished" | "failed" | "refused" | "interrupted" | "notStarted" | "unknown";
+export type ToolItem = ItemBase & Record<"toolUseId" | "name" | "title", string> &
+  Partial<Record<"output" | "path" | "questionId", string> & Record<"startedAt" | "endedAt", number>> &
+  { kind: "tool"; input: Argued; state: Begun | Ended; outputClipped?: boolean; hasDiff: boolean };
 
-export interface ToolItem extends ItemBase {
-  kind: "tool";
-  toolUseId: string;
-  name: string;
-  title: string;
-  input: Record<string, unknown>;
-  state: Begun | Ended;
-  output?: string;
-  outputClipped?: boolean;
-  path?: string;
-  hasDiff: boolean;
-  questionId?: string;
-  startedAt?: number;
-  endedAt?: number;
-}
-
-export interface NoticeItem extends ItemBase {
-  kind: "notice";
-  code: string;
-  level: "info" | "warning" | "error";
-  text: string;
-  detail?: string;
-  actions?: { title: string; command: CommandName; argument: Argued }[];
-}
+type NoticeAction = { title: string; command: CommandName; argument: Argued };
+export type NoticeItem = ItemBase & { kind: "notice"; code: string; level: Level } &
+  { text: string; detail?: string; actions?: NoticeAction[] };
 
 export type Item = PromptItem | TextItem | ThinkingItem | ToolItem | NoticeItem;
 
 /** `put` inserts an item (at the end, or behind `after`) or replaces the one with its id. */
 export type Change =
   | { op: "put"; item: Item; after?: string }
-  | { op: "append"; id: string; text: string }
-  | { op: "remove"; id: string };
+  | ({ id: string } & ({ op: "append"; text: string } | { op: "remove" }));
 export type ItemsParams = Of & { seq: number; changes: Change[]; session?: Session };
 
-type Content = string | null;
-type DiffState = "proposed" | "applied" | "unknown";
-export type ToolDiff = { uri: string; before: Content; after: Content; state: DiffState; reason?: string };
+export type ToolDiff = Record<"before" | "after", string | null> & { uri: string; reason?: string } &
+  { state: "proposed" | "applied" | "unknown" };
 
-export type RepairReport = { findings: { rule: string; detail: string }[]; repairId?: string };
-
-export interface ServerInfo {
-  version: string;
-  versions: Record<string, string>;
-  processId: number;
-  dataDir: string;
-  store: { state: string; message?: string };
-  problems: { message: string }[];
-}
+export type ServerInfo = { version: string; versions: Record<string, string>; processId: number; dataDir: string } &
+  { store: { state: string; message?: string }; problems: { message: string }[] };
 
 /** `data` of an error response: what it is, and the next step in plain words. */
 export type ErrorData = { kind: string; action: string };

@@ -19,8 +19,7 @@ export async function diagnosis({ server, credentials }: Services): Promise<stri
     Connection: [state, message].filter(Boolean).join(": "),
     Launch: server.choice?.reason,
     Key: credentials.source,
-    Server: info && `${info.version}, process ${info.processId}`,
-    Versions: info && JSON.stringify(info.versions),
+    Server: info && `${info.version}, process ${info.processId}, ${JSON.stringify(info.versions)}`,
     Store: info && [info.store.state, info.store.message, info.dataDir].filter(Boolean).join(", "),
     "Wrong settings": info?.problems.map((problem) => problem.message).join(" ") || "none",
   };

@@ -7,6 +7,5 @@ const SECRETS = [
   /(?<=:\/\/[^\s/:@]+:)[^\s/@]+(?=@)/g,
 ];
 
-export function withoutSecrets(text: string): string {
-  return SECRETS.reduce((clean, pattern) => clean.replace(pattern, "(left out)"), text);
-}
+export const withoutSecrets = (text: string): string =>
+  SECRETS.reduce((clean, pattern) => clean.replace(pattern, "(left out)"), text);

@@ -5,25 +5,30 @@
  */
 
 import { spawn, type ChildProcess } from "node:child_process";
+import { once } from "node:events";
 import { homedir } from "node:os";
 import { createInterface } from "node:readline";
+import { setTimeout as sleep } from "node:timers/promises";
 import * as vscode from "vscode";
 import * as lsp from "vscode-languageclient/node";
 import { saving } from "./editor";
-import { CrashWindow } from "./launch/crashes";
-import { InstallationFailed, PrivateEnvironment } from "./launch/environment";
+import type { PrivateEnvironment } from "./launch/environment";
 import { exists, probe, probePath, probeSelected } from "./launch/interpreter";
-import { choose, type Choice, type Facts } from "./launch/ladder";
-import { ProgressBridge } from "./progress";
+import { afterCrash, choose, type Choice, type Facts } from "./launch/ladder";
 import type { Argument, CommandName, ErrorData, Notifications, Result } from "./protocol";
 import { launchEnvironment, serverSettings } from "./settings";
 import { folders, messageOf, NotConnected, Owner, Refused, run, setting } from "./ui";
 
 export type Connection = { state: "idle" | "starting" | "connected" | "restarting" | "stopped"; message?: string };
 type Told = { [M in keyof Notifications]: { method: M; params: Notifications[M] } }[keyof Notifications];
+type Progress = vscode.Progress<{ message?: string | undefined; increment?: number }>;
+type Bar = { progress?: Progress; shown: number; end: () => void };
 
 const TOLD: readonly (keyof Notifications)[] = ["holdfast/items", "holdfast/sessions", "holdfast/status"];
 const CONNECT_TIMEOUT_MS = 120_000;
+const UNSETTLED: readonly Connection["state"][] = ["starting", "restarting"];
+/** More than the restarts that follow each other by themselves. */
+const WAITS_MAX = 10;
 /** Said when no server runs: what a person can do about it. */
 const REMEDIES = {
   "Try Again": ["holdfast.ui.restartServer"],
@@ -33,21 +38,30 @@ const REMEDIES = {
   Report: ["holdfast.ui.report"],
 } as const;
 
+class Client extends lsp.LanguageClient {
+  protected override fillInitializeParams(params: lsp.InitializeParams): void {
+    super.fillInitializeParams(params);
+    const { capabilities } = params;
+    capabilities.experimental = { ...capabilities.experimental, holdfast: { questions: true, status: true } };
+  }
+}
+
 export class Server extends Owner {
   connection: Connection = { state: "idle" };
   choice: Choice | undefined;
   private client: lsp.LanguageClient | undefined;
   private process: ChildProcess | undefined;
   private queue: Promise<void> = Promise.resolve();
-  private readonly crashes = new CrashWindow();
+  private crashes: number[] = [];
+  private readonly progress = progressBars((token) => {
+    void this.client?.sendNotification("window/workDoneProgress/cancel", { token });
+  });
   private readonly connectionChanged = this.own(new vscode.EventEmitter<Connection>());
   private readonly told = this.own(new vscode.EventEmitter<Told>());
   readonly onConnection = this.connectionChanged.event;
-  readonly environment: PrivateEnvironment;
 
-  constructor(context: vscode.ExtensionContext, readonly log: vscode.LogOutputChannel) {
+  constructor(readonly environment: PrivateEnvironment, readonly log: vscode.LogOutputChannel) {
     super();
-    this.environment = new PrivateEnvironment(context, log);
   }
 
   /** Hear what the server tells by itself, over all its lives. */
@@ -55,35 +69,34 @@ export class Server extends Owner {
     return this.told.event((told) => told.method === method && listener(told.params as Notifications[M]));
   }
 
-  onConnected(listener: () => unknown): vscode.Disposable {
-    return this.onConnection(({ state }) => state === "connected" && listener());
-  }
+  readonly onConnected = (listener: () => unknown): vscode.Disposable =>
+    this.onConnection(({ state }) => state === "connected" && listener());
+
+  readonly stop = (): Promise<void> => this.serially(() => this.end());
 
   /** Start the server unless it was started before. */
   start(): Promise<void> {
-    if (this.connection.state === "idle") this.become({ state: "starting" });
-    return this.serially(async () => {
-      if (!this.client && this.connection.state !== "stopped") await this.launch();
-    });
+    if (this.connection.state !== "idle") return this.queue;
+    this.become({ state: "starting" });
+    return this.serially(() => this.launch());
   }
 
   restart(why: string): Promise<void> {
     this.log.info(`restart: ${why}`);
-    this.crashes.reset();
+    this.crashes = [];
     return this.serially(async () => {
       this.become({ state: this.client ? "restarting" : "starting" });
       await this.end();
-      await this.launch();
+      await this.launch(true);
     });
-  }
-
-  stop(): Promise<void> {
-    return this.serially(() => this.end());
   }
 
   /** Call a command of the server. Throws Refused, or NotConnected when there is no server. */
   async request<K extends CommandName>(command: K, argument: Argument<K>): Promise<Result<K>> {
-    const client = await this.connected();
+    void this.start();
+    for (let waits = 0; waits < WAITS_MAX && UNSETTLED.includes(this.connection.state); waits += 1) await this.queue;
+    const { client, connection: { state, message = "The server is not running." } } = this;
+    if (state !== "connected" || !client) throw new NotConnected(message);
     try {
       return await client.sendRequest<Result<K>>("workspace/executeCommand", { command, arguments: [argument] });
     } catch (error) {
@@ -93,40 +106,14 @@ export class Server extends Owner {
     }
   }
 
-  /** Let the server read the settings again. */
-  async reconfigure(): Promise<void> {
-    if (this.connection.state !== "connected") return;
-    await this.client?.sendNotification("workspace/didChangeConfiguration", { settings: null });
-  }
+  private readonly serially = (work: () => Promise<void>): Promise<void> =>
+    (this.queue = this.queue.then(work).catch((error: unknown) => this.fail(messageOf(error), "Try Again")));
 
-  private async connected(): Promise<lsp.LanguageClient> {
-    if (this.connection.state === "idle") void this.start();
-    if (!["connected", "stopped"].includes(this.connection.state)) await this.settled();
-    if (this.connection.state === "connected" && this.client) return this.client;
-    throw new NotConnected(this.connection.message ?? "The server is not running.");
-  }
-
-  private settled(): Promise<void> {
-    return new Promise((resolve) => {
-      const done = () => (clearTimeout(timer), waiting.dispose(), resolve());
-      const timer = setTimeout(done, CONNECT_TIMEOUT_MS);
-      const waiting = this.onConnection(({ state }) => (state === "connected" || state === "stopped") && done());
-    });
-  }
-
-  private serially(work: () => Promise<void>): Promise<void> {
-    return (this.queue = this.queue.then(work).catch((error: unknown) => this.fail(messageOf(error))));
-  }
-
-  private async launch(): Promise<void> {
+  private async launch(again = false): Promise<void> {
+    if (!again && (this.client || this.connection.state === "stopped")) return;
     let choice = await this.choose();
     if (choice.kind === "install") {
-      try {
-        await this.environment.install(choice.python);
-      } catch (error) {
-        if (error instanceof InstallationFailed) return this.fail(error.message, "Try Again");
-        throw error;
-      }
+      await this.environment.install(choice.python);
       choice = await this.choose();
     }
     if (choice.kind !== "run") return this.fail(choice.reason, "Open Settings");
@@ -140,52 +127,37 @@ export class Server extends Owner {
   }
 
   private async facts(): Promise<Facts> {
-    const [path = "", python = ""] = ["server.path", "python"].map((name) => expanded(setting<string>(name) ?? ""));
+    const [path, python] = ["server.path", "python"].map((name) => expanded(setting<string>(name) ?? ""));
     if (path) return { trusted: true, onPath: [], serverPath: { path, exists: await exists(path) } };
     if (python) return { trusted: true, onPath: [], python: await probe(python, "setting") };
     const trusted = vscode.workspace.isTrusted;
     const { environment, log } = this;
-    const [selected, onPath, own, bundled] = await Promise.all([
-      trusted ? probeSelected().catch((error: unknown) => void log.warn(`the Python extension: ${error}`)) : undefined,
-      probePath(),
-      environment.probe(),
-      environment.bundled(),
-    ]);
-    return { trusted, onPath, selected: selected ?? undefined, own, bundled };
+    const unknown = (error: unknown) => void log.warn(`the Python extension: ${error}`);
+    const selected = trusted ? await probeSelected().catch(unknown) : undefined;
+    const [onPath, own, bundled] = await Promise.all([probePath(), environment.probe(), environment.bundled()]);
+    return { trusted, onPath, selected, own, bundled };
   }
 
   private async connect(command: string, args: string[]): Promise<void> {
     const options = this.options(() => this.ended(client));
-    const client = new lsp.LanguageClient("holdfast", "Holdfast", () => this.spawned(command, args), options);
-    for (const method of TOLD) {
-      client.onNotification(method, (params) => this.told.fire({ method, params }));
-    }
-    client.registerFeature({
-      fillClientCapabilities: (capabilities) => {
-        capabilities.experimental = { ...capabilities.experimental, holdfast: { questions: true, status: true } };
-      },
-      initialize: () => {},
-      getState: () => ({ kind: "static" }),
-      clear: () => {},
-    });
+    const client = new Client("holdfast", "Holdfast", () => this.spawned(command, args), options);
+    for (const method of TOLD) client.onNotification(method, (params) => this.told.fire({ method, params }));
     this.client = client;
+    const late = sleep(CONNECT_TIMEOUT_MS, undefined, { ref: false }).then(() => Promise.reject("no answer"));
     try {
-      await client.start();
+      await Promise.race([client.start(), late]);
     } catch (error) {
       this.log.error(`the server did not start: ${String(error)}`);
       return this.ended(client);
     }
     if (this.client !== client) return;
-    const version = client.initializeResult?.serverInfo?.version ?? "?";
-    this.log.info(`server ready: ${version}, process ${this.process?.pid ?? "?"}`);
+    this.log.info(`server ready: ${client.initializeResult?.serverInfo?.version}, process ${this.process?.pid}`);
     this.become({ state: "connected" });
   }
 
   private options(closed: () => void): lsp.LanguageClientOptions {
-    const settings = () => serverSettings(setting, vscode.workspace.isTrusted);
-    const bridge = new ProgressBridge((token) => {
-      void this.client?.sendNotification("window/workDoneProgress/cancel", { token });
-    });
+    const { workspace } = vscode;
+    const settings = () => serverSettings(workspace.getConfiguration().get("holdfast", {}), workspace.isTrusted);
     return {
       documentSelector: [{ scheme: "file" }],
       outputChannel: this.log,
@@ -193,26 +165,20 @@ export class Server extends Owner {
       initializationFailedHandler: () => false,
       stdioOptions: {
         stdout: () => {},
-        stderr: (stream, log) => createInterface({ input: stream }).on("line", (line) => logLine(log, line)),
+        stderr: (stream, log) => createInterface({ input: stream }).on("line", (line) => log[levelOf(line)](line)),
       },
       errorHandler: {
         error: () => ({ action: lsp.ErrorAction.Continue, handled: true }),
         closed: () => {
-          bridge.dispose();
           // After the client has put its own things in order.
           setTimeout(closed);
           return { action: lsp.CloseAction.DoNotRestart, handled: true, message: "the server's connection closed" };
         },
       },
       middleware: {
-        handleWorkDoneProgress: bridge.handle,
+        handleWorkDoneProgress: this.progress.handle,
         workspace: {
-          handleApplyEdit: (params, next) => {
-            const { changes = {}, documentChanges = [] } = params.edit;
-            const uris = documentChanges.flatMap((each) => ("textDocument" in each ? [each.textDocument.uri] : []));
-            const apply = async () => next(params, lsp.CancellationToken.None);
-            return saving([...uris, ...Object.keys(changes)], apply);
-          },
+          handleApplyEdit: (params, next) => saving(params.edit, async () => next(params, lsp.CancellationToken.None)),
           configuration: ({ items }) => items.map(({ section }) => (section === "holdfast" ? settings() : null)),
         },
       },
@@ -221,13 +187,12 @@ export class Server extends Owner {
 
   private async spawned(command: string, args: string[]): Promise<ChildProcess> {
     const { env, dropped } = launchEnvironment(setting<Record<string, unknown>>("environment") ?? {});
-    const advice = 'is not used: set keys with "Holdfast: Set API Key…".';
-    if (dropped.length > 0) this.log.warn(`holdfast.environment: ${dropped.join(", ")} ${advice}`);
+    for (const name of dropped) this.log.warn(`holdfast.environment: ${name} is not used: set keys by the command.`);
     const child = spawn(command, args, { cwd: homedir(), env: { ...process.env, ...env }, windowsHide: true });
     this.process = child;
     child.on("exit", (code, signal) => this.log.info(`server process ${child.pid ?? "?"} ended: ${signal ?? code}`));
-    await new Promise<void>((resolve, reject) => child.once("spawn", resolve).once("error", reject));
-    child.stdin.on("error", (error) => this.log.debug(`server's input: ${error.message}`));
+    for (const part of [child, child.stdin]) part.on("error", (error: Error) => this.log.debug(error.message));
+    await once(child, "spawn");
     return child;
   }
 
@@ -235,24 +200,26 @@ export class Server extends Owner {
   private ended(client: lsp.LanguageClient): void {
     if (this.client !== client) return;
     this.client = undefined;
+    this.progress.endAll();
     this.process?.kill();
-    const delay = this.crashes.record(Date.now());
-    if (delay === undefined) {
-      const loop = `The server stopped ${this.crashes.count} times within three minutes`;
+    const { crashes, delayMs } = afterCrash(this.crashes, Date.now());
+    this.crashes = crashes;
+    if (delayMs === undefined) {
+      const loop = `The server stopped ${crashes.length} times within three minutes`;
       return this.fail(`${loop}, so it is not started again by itself. Your sessions are safe on disk.`, "Repair");
     }
     this.become({ state: "restarting" });
-    const again = async () => {
-      if (!this.client && this.connection.state === "restarting") await this.launch();
-    };
-    setTimeout(() => void this.serially(again), delay);
+    void this.serially(async () => {
+      await sleep(delayMs);
+      await this.launch();
+    });
   }
 
   private async end(): Promise<void> {
     const client = this.client;
     this.client = undefined;
-    if (!client) return;
-    await client.dispose().catch((error: unknown) => this.log.warn(`the server did not stop in time: ${error}`));
+    this.progress.endAll();
+    await client?.dispose().catch((error: unknown) => this.log.warn(`the server did not stop in time: ${error}`));
     this.process?.kill();
   }
 
@@ -275,12 +242,38 @@ export class Server extends Owner {
   }
 }
 
-function expanded(path: string): string {
-  const folder = folders()[0]?.uri.fsPath ?? "";
-  return path.trim().replace(/^~(?=[\\/])/, homedir()).replaceAll("${workspaceFolder}", folder);
-}
+const expanded = (path: string): string =>
+  path.trim().replace(/^~(?=[\\/])/, homedir()).replaceAll("${workspaceFolder}", folders()[0]?.uri.fsPath ?? "");
 
-function logLine(log: vscode.LogOutputChannel, line: string): void {
-  const level = /\b(ERROR|CRITICAL)\b/.test(line) ? "error" : /\bWARNING\b/.test(line) ? "warn" : "info";
-  log[level](line);
+const levelOf = (line: string) =>
+  /\b(ERROR|CRITICAL)\b/.test(line) ? "error" : /\bWARNING\b/.test(line) ? "warn" : "info";
+
+/**
+ * The server's work-done progress as VS Code notifications with a cancel button (the language client
+ * by itself shows it in the status bar only, where nothing can be cancelled). `endAll` is for when
+ * the server that would end them is gone.
+ */
+function progressBars(cancel: (token: lsp.ProgressToken) => void) {
+  const bars = new Map<lsp.ProgressToken, Bar>();
+  const begin = (token: lsp.ProgressToken, title: string) => {
+    const ended = Promise.withResolvers<void>();
+    const bar: Bar = { shown: 0, end: () => (bars.delete(token), ended.resolve()) };
+    bars.set(token, bar);
+    const options = { location: vscode.ProgressLocation.Notification, title, cancellable: true };
+    void vscode.window.withProgress(options, (progress, cancelled) => {
+      bar.progress = progress;
+      cancelled.onCancellationRequested(() => cancel(token));
+      return ended.promise;
+    });
+  };
+  const handle: NonNullable<lsp.Middleware["handleWorkDoneProgress"]> = (token, params, next) => {
+    if (params.kind === "begin" && params.cancellable) begin(token, params.title);
+    const bar = bars.get(token);
+    if (!bar || params.kind === "end") next(token, params);
+    if (!bar || params.kind === "end") return bar?.end();
+    const { message, percentage = bar.shown } = params;
+    bar.progress?.report({ message, increment: Math.max(0, percentage - bar.shown) });
+    bar.shown = Math.max(bar.shown, percentage);
+  };
+  return { handle, endAll: () => bars.forEach((bar) => bar.end()) };
 }

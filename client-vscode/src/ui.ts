@@ -16,14 +16,9 @@ export class NotConnected extends Error {}
 export class Owner implements vscode.Disposable {
   private readonly parts: vscode.Disposable[] = [];
 
-  protected own<T extends vscode.Disposable>(part: T): T {
-    this.parts.push(part);
-    return part;
-  }
+  protected readonly own = <T extends vscode.Disposable>(part: T): T => (this.parts.push(part), part);
 
-  dispose(): void {
-    vscode.Disposable.from(...this.parts).dispose();
-  }
+  readonly dispose = (): void => vscode.Disposable.from(...this.parts).dispose();
 }
 
 export const run = vscode.commands.executeCommand;
@@ -34,11 +29,10 @@ export const messageOf = (error: unknown): string => (error instanceof Error ? e
 
 /** Say what happened and what helps, with the log behind a click. */
 export function tell(error: unknown, log: vscode.LogOutputChannel): void {
-  const refused = error instanceof Refused;
-  const message = `Holdfast: ${messageOf(error)}${refused ? ` ${error.action}` : ""}`;
-  if (!refused) log.error(error instanceof Error && !(error instanceof NotConnected) ? error : messageOf(error));
-  const more = refused ? [] : ["Show Log"];
-  void vscode.window.showErrorMessage(message, ...more).then((button) => button && log.show());
+  const { showErrorMessage } = vscode.window;
+  if (error instanceof Refused) return void showErrorMessage(`Holdfast: ${error.message} ${error.action}`);
+  log.error(error instanceof Error && !(error instanceof NotConnected) ? error : messageOf(error));
+  void showErrorMessage(`Holdfast: ${messageOf(error)}`, "Show Log").then((button) => button && log.show());
 }
 
 /** A note for what fails in the background; without a connection the next one does it again. */
@@ -46,9 +40,13 @@ export const noteTo = (log: vscode.LogOutputChannel, what: string) => (error: un
   if (!(error instanceof NotConnected)) log.error(`${what}: ${String(error)}`);
 };
 
-export function inform(message: string, ...buttons: string[]): Thenable<string | undefined> {
-  return vscode.window.showInformationMessage(`Holdfast: ${message}`, ...buttons);
-}
+/** Passes over a refusal of one kind. */
+export const except = (kind: string) => (error: unknown): void => {
+  if (!(error instanceof Refused && error.kind === kind)) throw error;
+};
+
+export const inform = (message: string, ...buttons: string[]) =>
+  vscode.window.showInformationMessage(`Holdfast: ${message}`, ...buttons);
 
 export type Choice<T> = vscode.QuickPickItem & { value: T };
 
@@ -57,13 +55,11 @@ export async function pick<T>(title: string, choices: readonly Choice<T>[]): Pro
   return (await vscode.window.showQuickPick(choices, options))?.value;
 }
 
-export function ask(title: string, value = "", more: vscode.InputBoxOptions = {}): Thenable<string | undefined> {
-  return vscode.window.showInputBox({ title: `Holdfast: ${title}`, value, ...more });
-}
+export const ask = (title: string, value = "", more: vscode.InputBoxOptions = {}) =>
+  vscode.window.showInputBox({ title: `Holdfast: ${title}`, value, ...more });
 
-export async function confirm(message: string, detail: string, action: string): Promise<boolean> {
-  return (await vscode.window.showWarningMessage(message, { modal: true, detail }, action)) === action;
-}
+export const confirm = async (message: string, detail: string, action: string): Promise<boolean> =>
+  (await vscode.window.showWarningMessage(message, { modal: true, detail }, action)) === action;
 
 /** Show a text that belongs to no file yet. */
 export async function showText(content: string, language: string): Promise<void> {

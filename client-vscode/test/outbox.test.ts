@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { emptyDraft, Outbox, remembered, sendArgument, type Memory, type Outcome, type Waiting } from "../src/chat/outbox";
+import { emptyDraft, Outbox, remembered, sendArgument, type Memory, type Waiting } from "../src/chat/outbox";
 
 class Disk implements Memory {
   readonly kept = new Map<string, string>();
@@ -15,53 +15,59 @@ class Disk implements Memory {
 }
 
 const prompt = (promptId: string, text = promptId): Waiting => ({ promptId, draft: { ...emptyDraft, text } });
-const taken: Outcome = { is: "taken" };
+
+/** An outbox whose server takes everything but `later`, and what was sent and what was then said of it. */
+function stage({ disk = new Disk(), later = "" } = {}) {
+  const [sent, said]: [string[], string[]] = [[], []];
+  const outbox = new Outbox(disk, "k", async ({ promptId }) => {
+    sent.push(promptId);
+    return promptId === later ? undefined : () => said.push(promptId);
+  });
+  return { outbox, sent, said, disk };
+}
 
 test("a prompt outlives the window that could not send it, and is sent under the same id", async () => {
-  const disk = new Disk();
-  const first = new Outbox(disk, "k");
-  await first.add(prompt("p_1"));
-  await first.flush(async () => ({ is: "later" }), () => assert.fail("nothing was taken"));
-  const second = new Outbox(disk, "k");
-  const sent: string[] = [];
-  await second.flush(async ({ promptId }) => (sent.push(promptId), taken), () => {});
-  assert.deepEqual([sent, second.list(), disk.kept.size], [["p_1"], [], 0]);
+  const first = stage({ later: "p_1" });
+  await first.outbox.add(prompt("p_1"));
+  await first.outbox.flush();
+  const second = stage({ disk: first.disk });
+  await second.outbox.flush();
+  assert.deepEqual([first.said, second.sent, second.outbox.list(), first.disk.kept.size], [[], ["p_1"], [], 0]);
 });
 
 test("prompts are sent in order, and none overtakes one that has to wait", async () => {
-  const outbox = new Outbox(new Disk(), "k");
+  const { outbox, sent } = stage({ later: "p_2" });
   for (const id of ["p_1", "p_2", "p_3"]) await outbox.add(prompt(id));
-  const sent: string[] = [];
-  await outbox.flush(async ({ promptId }) => (sent.push(promptId), promptId === "p_2" ? { is: "later" } : taken), () => {});
+  await outbox.flush();
   assert.deepEqual([sent, outbox.list().map(({ promptId }) => promptId)], [["p_1", "p_2"], ["p_2", "p_3"]]);
 });
 
 test("one id is one prompt", async () => {
-  const outbox = new Outbox(new Disk(), "k");
+  const { outbox } = stage();
   await outbox.add(prompt("p_1", "first"));
   await outbox.add(prompt("p_1", "again"));
   assert.deepEqual(outbox.list().map(({ draft }) => draft.text), ["first"]);
 });
 
-test("a refused prompt is given back and does not hold up the next", async () => {
-  const outbox = new Outbox(new Disk(), "k");
+test("what is to be said of a prompt is said once it is off the disk, and the next one follows", async () => {
+  const disk = new Disk();
+  const left: number[] = [];
+  const outbox = new Outbox(disk, "k", async () => () => left.push(outbox.list().length));
   await outbox.add(prompt("p_1"));
   await outbox.add(prompt("p_2"));
-  const ends: [string, string][] = [];
-  await outbox.flush(async ({ promptId }) => (promptId === "p_1" ? { is: "refused", message: "no", action: "do" } : taken), ({ promptId }, { is }) => ends.push([promptId, is]));
-  assert.deepEqual(ends, [["p_1", "refused"], ["p_2", "taken"]]);
+  await outbox.flush();
+  assert.deepEqual(left, [1, 0]);
 });
 
 test("two flushes at the same time send each prompt once, also one added meanwhile", async () => {
-  const outbox = new Outbox(new Disk(), "k");
-  await outbox.add(prompt("p_1"));
   const sent: string[] = [];
-  const send = async ({ promptId }: Waiting): Promise<Outcome> => {
+  const outbox = new Outbox(new Disk(), "k", async ({ promptId }) => {
     sent.push(promptId);
     if (promptId === "p_1") await outbox.add(prompt("p_2"));
-    return taken;
-  };
-  await Promise.all([outbox.flush(send, () => {}), outbox.flush(send, () => {})]);
+    return () => {};
+  });
+  await outbox.add(prompt("p_1"));
+  await Promise.all([outbox.flush(), outbox.flush()]);
   assert.deepEqual(sent, ["p_1", "p_2"]);
 });
 

@@ -4,8 +4,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { ComponentChild, VNode } from "preact";
 import { BlockSplitter } from "../webview/blocks";
-import { linkTarget } from "../webview/links";
-import { parsed } from "../webview/markdown";
+import { linkTarget, parsed } from "../webview/markdown";
 
 interface Seen {
   tags: Set<string>;
@@ -24,7 +23,8 @@ function seen(markdown: string): Seen {
     const { type, props } = child as VNode<Record<string, unknown>>;
     if (typeof type === "string") {
       found.tags.add(type);
-      for (const [name, value] of Object.entries(props)) if (name !== "children" && value !== undefined) found.props.add(name);
+      for (const [name, value] of Object.entries(props))
+        if (name !== "children" && value !== undefined) found.props.add(name);
     }
     if (typeof props["href"] === "string") found.links.push(props["href"]);
     look(props["children"] as ComponentChild);
@@ -47,7 +47,22 @@ describe("hostile Markdown", () => {
   ];
   it("makes no element and no attribute that is not on the list", () => {
     const { tags, props } = seen(HOSTILE.join("\n\n"));
-    const harmless = ["p", "code", "table", "thead", "tbody", "tr", "th", "td", "div", "br", "strong", "em", "a", "span"];
+    const harmless = [
+      "p",
+      "code",
+      "table",
+      "thead",
+      "tbody",
+      "tr",
+      "th",
+      "td",
+      "div",
+      "br",
+      "strong",
+      "em",
+      "a",
+      "span",
+    ];
     assert.deepEqual(
       [...tags].filter((tag) => !harmless.includes(tag)),
       [],
@@ -65,12 +80,12 @@ describe("hostile Markdown", () => {
 
 describe("a link", () => {
   it("leads to the web or to a file", () => {
-    assert.deepEqual(linkTarget("https://example.org/a?b#c"), { kind: "web", href: "https://example.org/a?b#c" });
-    assert.deepEqual(linkTarget("src/a.py"), { kind: "file", path: "src/a.py" });
-    assert.deepEqual(linkTarget("src/a.py:12"), { kind: "file", path: "src/a.py", line: 12 });
-    assert.deepEqual(linkTarget("src/a.py#L3-L9"), { kind: "file", path: "src/a.py", line: 3 });
-    assert.deepEqual(linkTarget("docs/a%20b.md"), { kind: "file", path: "docs/a b.md" });
-    assert.deepEqual(linkTarget("50%.md"), { kind: "file", path: "50%.md" });
+    assert.deepEqual(linkTarget("https://example.org/a?b#c"), { type: "openLink", href: "https://example.org/a?b#c" });
+    assert.deepEqual(linkTarget("src/a.py"), { type: "openFile", path: "src/a.py" });
+    assert.deepEqual(linkTarget("src/a.py:12"), { type: "openFile", path: "src/a.py", line: 12 });
+    assert.deepEqual(linkTarget("src/a.py#L3-L9"), { type: "openFile", path: "src/a.py", line: 3 });
+    assert.deepEqual(linkTarget("docs/a%20b.md"), { type: "openFile", path: "docs/a b.md" });
+    assert.deepEqual(linkTarget("50%.md"), { type: "openFile", path: "50%.md" });
   });
   it("leads nowhere with any other scheme", () => {
     for (const href of [

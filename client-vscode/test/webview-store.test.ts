@@ -3,10 +3,9 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { emptyDraft } from "../src/chat/outbox";
-import type { Item, Session, TextItem, ToolItem } from "../src/protocol";
+import type { Item, PromptItem, Session, TextItem, ToolItem } from "../src/protocol";
 import { applyChanges } from "../webview/changes";
-import { initial, type State } from "../webview/state";
-import { KEPT_MAX, reduce } from "../webview/store";
+import { edited, initial, KEPT_MAX, reduce, submitted, type State } from "../webview/store";
 
 const text = (id: string, words = id, state: TextItem["state"] = "done"): TextItem => ({
   id,
@@ -16,7 +15,7 @@ const text = (id: string, words = id, state: TextItem["state"] = "done"): TextIt
   text: words,
   state,
 });
-const prompt = (promptId: string): Item => ({
+const prompt = (promptId: string): PromptItem => ({
   id: `i-${promptId}`,
   seq: 1,
   atMs: 0,
@@ -33,7 +32,14 @@ const session = (sessionId = "s"): Session => ({
   archived: false,
   updatedAt: 0,
   status: { sessionId, phase: "idle" },
-  usage: { contextTokens: 0, windowTokens: 0, inputTokens: 0, cacheReadTokens: 0, cacheWriteTokens: 0, outputTokens: 0 },
+  usage: {
+    contextTokens: 0,
+    windowTokens: 0,
+    inputTokens: 0,
+    cacheReadTokens: 0,
+    cacheWriteTokens: 0,
+    outputTokens: 0,
+  },
   questions: [],
   todos: [],
   queue: [],
@@ -43,7 +49,10 @@ const session = (sessionId = "s"): Session => ({
 const draft = (words: string) => ({ ...emptyDraft, text: words });
 const opened = (state: State, items: Item[] = [], typed = "", id = "s"): State =>
   reduce(state, { type: "session", session: session(id), items, more: false, draft: draft(typed), history: [] }, 0);
-const typed = (state: State, words: string): State => reduce(state, { type: "typed", draft: draft(words) }, 0);
+const set = (state: State, change: Partial<State>): State => reduce(state, { type: "set", change }, 0);
+const typed = (state: State, words: string): State => set(state, { draft: draft(words) });
+const send = (state: State, promptId: string): State => set(state, submitted(state, promptId));
+const edit = (state: State, item: PromptItem): State => set(state, edited(state, item));
 const ids = (items: readonly Item[]) => items.map((item) => item.id).join(" ");
 
 describe("changes of the items", () => {
@@ -85,7 +94,7 @@ describe("what a person typed", () => {
     assert.equal(opened(typed(opened(initial), "for s"), [], "for other", "other").draft.text, "for other");
   });
   it("is given back in front of what was typed since, when the server does not take it", () => {
-    const sent = reduce(typed(opened(initial), "first"), { type: "submitted", promptId: "p" }, 0);
+    const sent = send(typed(opened(initial), "first"), "p");
     const refused = reduce(
       typed(sent, "second"),
       { type: "refused", promptId: "p", draft: draft("first"), message: "No.", action: "Wait." },
@@ -96,17 +105,17 @@ describe("what a person typed", () => {
     assert.equal(refused.pending.length, 0);
   });
   it("is put aside while an earlier prompt is edited, and comes back", () => {
-    const editing = reduce(typed(opened(initial, [prompt("p")]), "kept"), { type: "edit", promptId: "p" }, 0);
+    const editing = edit(typed(opened(initial, [prompt("p")]), "kept"), prompt("p"));
     assert.equal(editing.draft.text, "do it");
-    assert.equal(reduce(editing, { type: "editEnded" }, 0).draft.text, "kept");
-    const resent = reduce(editing, { type: "submitted", promptId: "p2" }, 0);
+    assert.equal(editing.editing?.kept.text, "kept");
+    const resent = send(editing, "p2");
     assert.equal(resent.draft.text, "kept");
     assert.equal(resent.editing, undefined);
   });
 });
 
 describe("a sent prompt", () => {
-  const sent = reduce(typed(opened(initial), "do it"), { type: "submitted", promptId: "p" }, 0);
+  const sent = send(typed(opened(initial), "do it"), "p");
   it("is shown at once and remembered for Up", () => {
     assert.equal(sent.pending[0]?.text, "do it");
     assert.equal(sent.history[0], "do it");
@@ -119,7 +128,10 @@ describe("a sent prompt", () => {
   it("gives way to the server's own item, never shown twice", () => {
     const accepted = reduce(sent, { type: "accepted", promptId: "p" }, 0);
     assert.equal(accepted.pending.length, 1);
-    assert.equal(reduce(accepted, { type: "changes", changes: [{ op: "put", item: prompt("p") }] }, 0).pending.length, 0);
+    assert.equal(
+      reduce(accepted, { type: "changes", changes: [{ op: "put", item: prompt("p") }] }, 0).pending.length,
+      0,
+    );
     assert.equal(opened(sent, [prompt("p")]).pending.length, 0);
   });
 });
@@ -134,12 +146,16 @@ describe("a long conversation", () => {
     assert.equal(state.more, true);
   });
   it("takes nothing away from a person who reads further up", () => {
-    const reading = reduce(opened(initial), { type: "following", following: false }, 0);
+    const reading = set(opened(initial), { following: false });
     const state = reduce(reading, { type: "changes", changes: many.map((item) => ({ ...all, item })) }, 0);
     assert.equal(state.items.length, many.length);
   });
   it("puts older pages in front, each item once", () => {
-    const state = reduce(opened(initial, [text("b"), text("c")]), { type: "older", items: [text("a"), text("b")], more: true }, 0);
+    const state = reduce(
+      opened(initial, [text("b"), text("c")]),
+      { type: "older", items: [text("a"), text("b")], more: true },
+      0,
+    );
     assert.equal(ids(state.items), "a b c");
     assert.equal(state.loadingOlder, false);
   });
@@ -170,13 +186,24 @@ describe("what is read out", () => {
   });
 });
 
+describe("a message of a newer host", () => {
+  it("changes nothing", () => {
+    const state = opened(initial);
+    assert.equal(reduce(state, { type: "levitate" } as never, 0), state);
+  });
+});
+
 describe("the status", () => {
   it("of another session changes nothing here", () => {
     const state = opened(initial);
     assert.equal(reduce(state, { type: "status", status: { sessionId: "other", phase: "paused" } }, 5), state);
   });
   it("is counted on from when it arrived", () => {
-    const state = reduce(opened(initial), { type: "status", status: { sessionId: "s", phase: "streaming", silentMs: 12_000 } }, 77);
+    const state = reduce(
+      opened(initial),
+      { type: "status", status: { sessionId: "s", phase: "streaming", silentMs: 12_000 } },
+      77,
+    );
     assert.equal(state.statusAtMs, 77);
   });
 });

@@ -2,8 +2,10 @@
 
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { mentionAt, notRecalling, onFirstLine, onLastLine, recallNewer, recallOlder } from "../webview/history";
-import { refusalOf } from "../webview/images";
+import contributed from "../package.json";
+import icons from "../webview/icons.json";
+import { atEdge, mentionAt, notRecalling, recalled, refusalOf } from "../webview/typing";
+import wording from "../webview/wording.json";
 import { bytes, count, countdown, duration, mentionWords, money } from "../webview/words";
 
 describe("times", () => {
@@ -64,26 +66,28 @@ describe("mentions", () => {
   });
 });
 
+const UP = 1;
+const DOWN = -1;
+
 describe("the history of prompts", () => {
   const history = ["newest", "older"];
   it("goes back with Up and returns with Down to what was being typed", () => {
-    const first = recallOlder(notRecalling, history, "typing");
-    assert.ok(first);
-    assert.equal(first[1], "newest");
-    const second = recallOlder(first[0], history, first[1]);
-    assert.equal(second?.[1], "older");
-    assert.equal(recallOlder(second![0], history, "older"), undefined);
-    const back = recallNewer(second![0], history);
-    assert.equal(back?.[1], "newest");
-    const typing = recallNewer(back![0], history);
-    assert.equal(typing?.[1], "typing");
-    assert.equal(recallNewer(typing![0], history), undefined);
+    const first = recalled(notRecalling, history, "typing", UP);
+    assert.equal(first?.text, "newest");
+    const second = recalled(first!.recall, history, "newest", UP);
+    assert.equal(second?.text, "older");
+    assert.equal(recalled(second!.recall, history, "older", UP), undefined);
+    const back = recalled(second!.recall, history, "older", DOWN);
+    assert.equal(back?.text, "newest");
+    const typing = recalled(back!.recall, history, "newest", DOWN);
+    assert.equal(typing?.text, "typing");
+    assert.equal(recalled(typing!.recall, history, "typing", DOWN), undefined);
   });
   it("is left to the caret inside a text of many lines", () => {
-    assert.equal(onFirstLine("a\nb", 1), true);
-    assert.equal(onFirstLine("a\nb", 2), false);
-    assert.equal(onLastLine("a\nb", 1), false);
-    assert.equal(onLastLine("a\nb", 2), true);
+    assert.equal(atEdge("a\nb", 1, UP), true);
+    assert.equal(atEdge("a\nb", 2, UP), false);
+    assert.equal(atEdge("a\nb", 1, DOWN), false);
+    assert.equal(atEdge("a\nb", 2, DOWN), true);
   });
 });
 
@@ -92,5 +96,30 @@ describe("a pasted picture", () => {
   it("is refused with what to do, when it is too large or of another type", () => {
     assert.match(refusalOf({ type: "image/png", size: 31_000_000 }) ?? "", /31 MB; at most 20 MB .* smaller/);
     assert.match(refusalOf({ type: "image/tiff", size: 5 }) ?? "", /Use PNG/);
+  });
+});
+
+describe("the words that are data", () => {
+  const { welcome, connection, tools, todos } = wording;
+  it("name only icons that are drawn", () => {
+    const named = [connection, tools, todos].flatMap((group) => Object.values(group)).map(({ icon }) => icon);
+    assert.deepEqual(
+      named.filter((icon) => !(icon in icons)),
+      [],
+    );
+  });
+  it("offer only commands of the palette, the first of them as the likeliest", () => {
+    const known = contributed.contributes.commands.map(({ command }) => command);
+    for (const { title, actions } of [welcome, connection].flatMap((group) => Object.values(group))) {
+      const offered: { command: string; primary?: boolean }[] = actions;
+      assert.ok(
+        offered.every(({ command }) => known.includes(command)),
+        title,
+      );
+      assert.deepEqual(
+        offered.map(({ primary = false }) => primary),
+        offered.map((_, at) => at === 0),
+      );
+    }
   });
 });

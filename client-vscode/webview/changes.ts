@@ -13,41 +13,26 @@ export function applyChanges(items: readonly Item[], changes: readonly Change[])
   return changed ? next : items;
 }
 
+/** Return whether it changed anything. */
 function applyOne(items: Item[], change: Change): boolean {
+  // From the end, because what changes is nearly always what is newest.
+  const indexOf = (id: string) => items.findLastIndex((item) => item.id === id);
+  const at = indexOf(change.op === "put" ? change.item.id : change.id);
+  const held = items[at];
   switch (change.op) {
     case "put":
-      return put(items, change.item, change.after);
-    case "append": {
-      const at = indexOf(items, change.id);
-      const item = items[at];
-      if (item === undefined || (item.kind !== "text" && item.kind !== "thinking")) return false;
-      items[at] = { ...item, text: item.text + change.text };
+      if (held) items[at] = change.item;
+      else if (change.after === undefined) items.push(change.item);
+      // Behind itself: it is not new, but on a page that is not loaded.
+      else if (change.after === change.item.id) return false;
+      else items.splice(indexOf(change.after) + 1, 0, change.item); // at the beginning when `after` is not held
       return true;
-    }
-    case "remove": {
-      const at = indexOf(items, change.id);
-      if (at >= 0) items.splice(at, 1);
-      return at >= 0;
-    }
+    case "append":
+      if (held?.kind !== "text" && held?.kind !== "thinking") return false;
+      items[at] = { ...held, text: held.text + change.text };
+      return true;
+    case "remove":
+      if (held) items.splice(at, 1);
+      return held !== undefined;
   }
-}
-
-function put(items: Item[], item: Item, after: string | undefined): boolean {
-  const at = indexOf(items, item.id);
-  if (at >= 0) {
-    items[at] = item;
-    return true;
-  }
-  if (after === undefined) {
-    items.push(item);
-    return true;
-  }
-  if (after === item.id) return false; // not new: it is on a page that is not loaded
-  items.splice(indexOf(items, after) + 1, 0, item); // at the beginning when `after` is not held
-  return true;
-}
-
-/** From the end, because what changes is nearly always what is newest. */
-function indexOf(items: readonly Item[], id: string): number {
-  return items.findLastIndex((item) => item.id === id);
 }

@@ -1,11 +1,19 @@
-/** A block of code with its buttons. */
+/** A block of code with its buttons and colours. Law: never HTML text, always a tree. */
 
+import dockerfile from "highlight.js/lib/languages/dockerfile";
+import powershell from "highlight.js/lib/languages/powershell";
+import { common, createLowlight } from "lowlight";
 import type { ComponentChild } from "preact";
 import { useState } from "preact/hooks";
-import { highlight, type Tree } from "./highlight";
 import { post } from "./host";
 import { Button, pure } from "./parts";
 
+const lowlight = createLowlight({ ...common, dockerfile, powershell });
+lowlight.registerAlias({ typescript: ["tsx", "mts", "cts"], javascript: ["jsx"], bash: ["console", "shellsession"] });
+type Tree = ReturnType<typeof lowlight.highlight>["children"];
+
+/** Highlighting longer code would be felt. */
+const CHARS_MAX = 60_000;
 /** While code is still arriving it is coloured only up to this length, to keep within a frame. */
 const GROWING_CHARS_MAX = 3000;
 const CHUNKS = /(?:[^\n]*\n){1,120}|[^\n]+$/g;
@@ -13,7 +21,8 @@ const CHUNKS = /(?:[^\n]*\n){1,120}|[^\n]+$/g;
 export const CodeBlock = pure(({ text, info, growing }: { text: string; info: string; growing: boolean }) => {
   const language = /^[\w+#-]*/.exec(info.trim().toLowerCase())?.[0] ?? "";
   const code = text.endsWith("\n") ? text.slice(0, -1) : text;
-  const tree = growing && code.length > GROWING_CHARS_MAX ? undefined : highlight(code, language);
+  const short = code.length <= (growing ? GROWING_CHARS_MAX : CHARS_MAX);
+  const tree = short && lowlight.registered(language) && lowlight.highlight(language, code).children;
   const [copied, setCopied] = useState(false);
   const send = (action: "copy" | "insert" | "apply") => post({ type: "code", action, text: code, language });
   const copy = () => {

@@ -3,73 +3,67 @@
  * last key, and comes back after a reload. Typing works whatever the server does.
  */
 
-import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
-import type { Draft } from "../src/chat/messages";
+import { useEffect, useRef, useState } from "preact/hooks";
+import type { Draft, PastedImage } from "../src/chat/messages";
 import { isEmpty } from "../src/chat/outbox";
-import { FileList, useFiles } from "./files";
-import { mentionAt, notRecalling, onFirstLine, onLastLine, recallNewer, recallOlder } from "./history";
-import { act, palette, post } from "./host";
-import { readImage } from "./images";
-import { current, dispatch } from "./live";
+import type { Session } from "../src/protocol";
+import { palette, post } from "./host";
 import { Meter } from "./panels";
 import { Button, Chip, Icon } from "./parts";
-import type { State } from "./state";
+import { current, set, submitted, type State } from "./store";
+import { atEdge, mentionAt, notRecalling, recalled, refusalOf } from "./typing";
+import wording from "./wording.json";
 import { bytes, isBusy, mentionWords } from "./words";
 
 const DRAFT_DELAY_MS = 300;
-const HEIGHT_PX_MAX = 240;
+const FILES_DELAY_MS = 80;
 
-const type = (change: Partial<Draft>) => dispatch({ type: "typed", draft: { ...current().draft, ...change } });
+const type = (change: Partial<Draft>) => set({ draft: { ...current().draft, ...change } });
 
 function send(): void {
   const { draft, editing } = current();
   if (isEmpty(draft)) return;
   const promptId = crypto.randomUUID();
-  dispatch({ type: "submitted", promptId });
+  set(submitted(current(), promptId));
   if (editing) post({ type: "resend", promptId, replaces: editing.promptId, draft });
   else post({ type: "send", promptId, draft });
 }
 
-export function Composer({ state }: { state: State }) {
-  const { session, status, editing } = state;
+export function Composer({ state, session }: { state: State; session: Session }) {
+  const { status, editing, history } = state;
   // Not of the last drawing: the composer also draws by itself, and must never set back what was typed.
   const { draft } = current();
   const area = useRef<HTMLTextAreaElement>(null);
   const [caret, setCaret] = useState(0);
   const recall = useRef(notRecalling);
+  /** Where the `@` stands whose list of files a person closed. */
   const [closedAt, setClosedAt] = useState<number>();
   const [chosen, setChosen] = useState(0);
-  const asked = mentionAt(draft.text, caret);
-  const found = useFiles(asked && asked.start !== closedAt ? asked.query : undefined, state.files);
-  const files = asked ? found : [];
+  const mention = mentionAt(draft.text, caret);
+  const asked = mention?.start === closedAt ? undefined : mention;
+  const files = asked ? state.files : [];
   const busy = isBusy(status?.phase);
-  const words = WORDS[editing ? "editing" : busy ? "busy" : "ready"];
+  const words = wording.composer[editing ? "editing" : busy ? "busy" : "ready"];
 
   useKeptDraft(state);
-  useLayoutEffect(() => fit(area.current), [draft.text]);
+  useFiles(asked?.query);
   useEffect(() => area.current?.focus(), [state.focusCount]);
-  useEffect(() => setChosen(0), [found]);
+  useEffect(() => setChosen(0), [state.files]);
 
   const write = (text: string, at = text.length) => {
-    if (!area.current) return;
-    area.current.value = text; // at once, so that the next key finds it, not with the next frame
-    area.current.setSelectionRange(at, at);
     type({ text });
+    area.current?.setSelectionRange(at, at);
     setCaret(at);
   };
   const pick = (path: string) => {
     const before = `${draft.text.slice(0, asked?.start)}@${path} `;
     write(before + draft.text.slice(caret), before.length);
-    if (!draft.mentions.some((mention) => mention.path === path)) type({ mentions: [...draft.mentions, { path }] });
+    if (!draft.mentions.some((other) => other.path === path)) type({ mentions: [...draft.mentions, { path }] });
   };
-  const stop = () => session && act("holdfast.turn.stop", { sessionId: session.sessionId });
-  const recalled = (earlier: ReturnType<typeof recallOlder>): boolean => {
-    if (earlier) {
-      recall.current = earlier[0];
-      write(earlier[1]);
-    }
-    return earlier !== undefined;
-  };
+  const endEdit = () => set({ draft: editing?.kept ?? draft, editing: undefined });
+  const { sessionId, model = "", usage } = session;
+  const stop = () => post({ type: "act", command: "holdfast.turn.stop", argument: { sessionId } });
+  const chooseModel = () => palette("holdfast.ui.selectModel");
 
   /** Keys while the list of files is open; true when the key was for it. */
   const inPopup = (key: string): boolean => {
@@ -81,36 +75,22 @@ export function Composer({ state }: { state: State }) {
     else return false;
     return true;
   };
-  const inText = (event: KeyboardEvent): boolean => {
-    const { selectionStart: at, selectionEnd, value } = event.currentTarget as HTMLTextAreaElement;
-    const plain = at === selectionEnd && !(event.shiftKey || event.altKey || event.metaKey || event.ctrlKey);
-    switch (event.key) {
-      case "Enter":
-        if (event.shiftKey) return false;
-        recall.current = notRecalling;
-        send();
-        return true;
-      case "ArrowUp":
-        return plain && onFirstLine(value, at) && recalled(recallOlder(recall.current, state.history, current().draft.text));
-      case "ArrowDown":
-        return plain && onLastLine(value, at) && recalled(recallNewer(recall.current, state.history));
-      case "Escape":
-        if (editing) dispatch({ type: "editEnded" });
-        else if (busy) stop();
-        return true;
-      default:
-        return false;
-    }
-  };
-  const onKeyDown = (event: KeyboardEvent) => {
-    if (event.isComposing) return; // Enter belongs to the input method
-    if ((files.length > 0 && inPopup(event.key)) || inText(event)) event.preventDefault();
-  };
-  const onInput = ({ currentTarget: { value, selectionStart } }: { currentTarget: HTMLTextAreaElement }) => {
-    type({ text: value });
-    setCaret(selectionStart);
-    recall.current = notRecalling;
-    setClosedAt(undefined);
+  const inText = ({ key, shiftKey, altKey, metaKey, ctrlKey }: KeyboardEvent, at: HTMLTextAreaElement): boolean => {
+    const step = { ArrowUp: 1, ArrowDown: -1 }[key];
+    if (step) {
+      const plain = at.selectionStart === at.selectionEnd && !(shiftKey || altKey || metaKey || ctrlKey);
+      const found = recalled(recall.current, history, draft.text, step);
+      if (!plain || !found || !atEdge(at.value, at.selectionStart, step)) return false;
+      recall.current = found.recall;
+      write(found.text);
+    } else if (key === "Enter" && !shiftKey) {
+      recall.current = notRecalling;
+      send();
+    } else if (key === "Escape") {
+      if (editing) endEdit();
+      else if (busy) stop();
+    } else return false;
+    return true;
   };
 
   return (
@@ -120,7 +100,7 @@ export function Composer({ state }: { state: State }) {
         <div class="editing">
           <Icon name="edit" />
           <span class="grow">Editing an earlier prompt. What came after it will be hidden.</span>
-          <Button look="link" title="Cancel" onClick={() => dispatch({ type: "editEnded" })} />
+          <Button look="link" title="Cancel" onClick={endEdit} />
         </div>
       ) : null}
       <div class="input">
@@ -134,20 +114,23 @@ export function Composer({ state }: { state: State }) {
           aria-autocomplete="list"
           aria-controls="files"
           aria-activedescendant={files.length > 0 ? `file-${chosen}` : undefined}
-          onInput={onInput}
-          onKeyDown={onKeyDown}
-          onSelect={() => setCaret(area.current?.selectionStart ?? 0)}
+          onInput={({ currentTarget }) => {
+            setCaret(currentTarget.selectionStart);
+            setClosedAt(undefined);
+            recall.current = notRecalling;
+            type({ text: currentTarget.value });
+          }}
+          onKeyDown={(event) => {
+            if (event.isComposing) return; // Enter belongs to the input method
+            const taken = (files.length > 0 && inPopup(event.key)) || inText(event, event.currentTarget);
+            if (taken) event.preventDefault();
+          }}
+          onSelect={({ currentTarget }) => setCaret(currentTarget.selectionStart)}
           onPaste={onPaste}
         />
         <div class="input-foot">
-          <Button
-            look="link"
-            class="model"
-            title={session?.model ?? ""}
-            hint="Choose another model"
-            onClick={() => palette("holdfast.ui.selectModel")}
-          />
-          {session ? <Meter usage={session.usage} /> : null}
+          <Button look="link" class="model" title={model} hint="Choose another model" onClick={chooseModel} />
+          <Meter usage={usage} />
           <span class="grow" />
           {busy ? <Button look="icon" class="stop" icon="stop" title="Stop (Esc)" onClick={stop} /> : null}
           <Button look="icon" class="send" icon="send" title={words.send} disabled={isEmpty(draft)} onClick={send} />
@@ -156,12 +139,6 @@ export function Composer({ state }: { state: State }) {
     </div>
   );
 }
-
-const WORDS = {
-  editing: { placeholder: "Say it differently", send: "Send again (Enter)" },
-  busy: { placeholder: "Write the next prompt; it is sent when this turn ends", send: "Queue (Enter)" },
-  ready: { placeholder: "Ask or say what to do, @ to mention a file", send: "Send (Enter)" },
-};
 
 /** Tell the host what is typed: a moment after the last key, and at once when the view goes away. */
 function useKeptDraft({ draft, editing, session }: State): void {
@@ -182,10 +159,14 @@ function useKeptDraft({ draft, editing, session }: State): void {
   }, [kept]);
 }
 
-function fit(area: HTMLTextAreaElement | null): void {
-  if (!area) return;
-  area.style.height = "auto";
-  area.style.height = `${Math.min(area.scrollHeight, HEIGHT_PX_MAX)}px`;
+/** Ask the host for files that match. The answer to an earlier query stays until then: no flicker. */
+function useFiles(query: string | undefined): void {
+  useEffect(() => {
+    if (query === undefined) return undefined;
+    const ask = () => post({ type: "findFiles", requestId: Date.now(), query });
+    const timer = setTimeout(ask, FILES_DELAY_MS);
+    return () => clearTimeout(timer);
+  }, [query]);
 }
 
 function onPaste(event: ClipboardEvent): void {
@@ -194,28 +175,59 @@ function onPaste(event: ClipboardEvent): void {
   for (const file of pictures)
     readImage(file).then(
       (image) => type({ images: [...current().draft.images, image] }),
-      (error: Error) => dispatch({ type: "problem", message: "The picture was not added.", action: error.message }),
+      (error: Error) => set({ refusal: { message: "The picture was not added.", action: error.message } }),
     );
 }
 
-function Attached({ draft: { mentions, images } }: { draft: Draft }) {
-  const without = <T,>(list: T[], gone: T) => list.filter((entry) => entry !== gone);
+async function readImage(file: File): Promise<PastedImage> {
+  const why = refusalOf(file);
+  if (why) throw new Error(why);
+  const reader = new FileReader();
+  reader.readAsDataURL(file);
+  await new Promise((done, failed) => Object.assign(reader, { onload: done, onerror: () => failed(reader.error) }));
+  return { mediaType: file.type, data: String(reader.result).replace(/^[^,]*,/, "") };
+}
+
+const without = <T,>(list: T[], gone: T) => list.filter((entry) => entry !== gone);
+
+const Attached = ({ draft: { mentions, images } }: { draft: Draft }) => (
+  <div class="chips">
+    {mentions.map((it) => {
+      const remove = () => type({ mentions: without(mentions, it) });
+      return <Chip icon="file" words={mentionWords(it)} hint={it.path} onRemove={remove} />;
+    })}
+    {images.map((it, at) => {
+      const remove = () => type({ images: without(images, it) });
+      return <Chip words={`Picture ${at + 1}, ${bytes(it.data.length * 0.75)}`} onRemove={remove} />;
+    })}
+  </div>
+);
+
+type FileListProps = { files: readonly string[]; chosen: number; onPick: (path: string) => void };
+
+/** The list of files that opens while `@name` is typed. */
+function FileList({ files, chosen, onPick }: FileListProps) {
   return (
-    <div class="chips">
-      {mentions.map((mention) => (
-        <Chip
-          icon="file"
-          words={mentionWords(mention)}
-          hint={mention.path}
-          onRemove={() => type({ mentions: without(mentions, mention) })}
-        />
-      ))}
-      {images.map((image, at) => (
-        <Chip
-          words={`Picture ${at + 1}, ${bytes(image.data.length * 0.75)}`}
-          onRemove={() => type({ images: without(images, image) })}
-        />
-      ))}
-    </div>
+    <ul class="popup" id="files" role="listbox" aria-label="Files">
+      {files.map((path, at) => {
+        const cut = path.lastIndexOf("/") + 1;
+        return (
+          <li
+            id={`file-${at}`}
+            role="option"
+            aria-selected={at === chosen}
+            class={at === chosen ? "chosen" : ""}
+            onMouseDown={(event) => {
+              event.preventDefault(); // the focus stays in the text
+              onPick(path);
+            }}
+          >
+            <Icon name="file" />
+            <span class="nowrap">{path.slice(cut)}</span>
+            <span class="muted clip">{path.slice(0, cut)}</span>
+          </li>
+        );
+      })}
+    </ul>
   );
 }

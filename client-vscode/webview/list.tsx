@@ -4,28 +4,18 @@
  */
 
 import { elementScroll, observeElementOffset, observeElementRect, Virtualizer } from "@tanstack/virtual-core";
-import type { ComponentChild } from "preact";
-import { useEffect, useLayoutEffect, useReducer, useRef } from "preact/hooks";
-import { current, dispatch } from "./live";
+import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
+import { rendered } from "./cards";
+import { post } from "./host";
 import { Button } from "./parts";
 import type { Row } from "./rows";
+import { current, follow, set, type State } from "./store";
 
 /** This near to its end (in pixels) the list counts as being at the end. */
 const END_PX = 40;
 const OLDER_PX = 600;
 
-const follow = (following: boolean) => dispatch({ type: "following", following });
-
-interface ListProps {
-  rows: readonly Row[];
-  following: boolean;
-  /** Older items exist and none are on their way. */
-  hasOlder: boolean;
-  onOlder: () => void;
-  renderRow: (row: Row | undefined) => ComponentChild;
-}
-
-export function List({ rows, following, hasOlder, onOlder, renderRow }: ListProps) {
+export function List({ rows, state }: { rows: readonly Row[]; state: State }) {
   const scroller = useRef<HTMLDivElement>(null);
   const list = useVirtualizer(rows, scroller);
   const lastTop = useRef(0);
@@ -41,21 +31,21 @@ export function List({ rows, following, hasOlder, onOlder, renderRow }: ListProp
   const letGo = () => {
     if ((scroller.current?.scrollTop ?? 0) > 0) follow(false);
   };
-  const onScroll = () => {
-    const element = scroller.current;
-    if (!element) return;
-    const wentUp = element.scrollTop < lastTop.current - 1;
-    lastTop.current = element.scrollTop;
+  const onScroll = ({ currentTarget: { scrollTop, scrollHeight, clientHeight } }: { currentTarget: HTMLElement }) => {
+    const wentUp = scrollTop < lastTop.current - 1;
+    lastTop.current = scrollTop;
     if (wentUp && held.current) letGo();
-    else if (!wentUp && element.scrollHeight - element.scrollTop - element.clientHeight <= END_PX) follow(true);
-    if (hasOlder && element.scrollTop < OLDER_PX) onOlder();
+    else if (!wentUp && scrollHeight - scrollTop - clientHeight <= END_PX) follow(true);
+    const oldest = state.items[0];
+    if (!state.more || state.loadingOlder || scrollTop >= OLDER_PX || !oldest) return;
+    set({ loadingOlder: true });
+    post({ type: "older", before: oldest.id });
   };
   const onKeyDown = (event: KeyboardEvent) => {
     if (["ArrowUp", "PageUp", "Home"].includes(event.key)) letGo();
-    if (event.key === "Home" && event.target === scroller.current) {
-      event.preventDefault(); // the browser's own way there is slow and ends where a row is measured
-      list.scrollToOffset(0);
-    }
+    if (event.key !== "Home" || event.target !== scroller.current) return;
+    event.preventDefault(); // the browser's own way there is slow and ends where a row is measured
+    list.scrollToOffset(0);
   };
 
   const shown = list.getVirtualItems();
@@ -78,13 +68,13 @@ export function List({ rows, following, hasOlder, onOlder, renderRow }: ListProp
           <div class="window" style={{ transform: `translateY(${shown[0]?.start ?? 0}px)` }}>
             {shown.map(({ key, index }) => (
               <div key={key} class="row" data-index={index} ref={list.measureElement}>
-                {renderRow(rows[index])}
+                {rendered(rows[index], state)}
               </div>
             ))}
           </div>
         </div>
       </div>
-      {following ? null : (
+      {state.following ? null : (
         <Button class="to-end" icon="down" title="Jump to latest" onClick={() => follow(true)} />
       )}
     </div>
@@ -92,8 +82,7 @@ export function List({ rows, following, hasOlder, onOlder, renderRow }: ListProp
 }
 
 function useVirtualizer(rows: readonly Row[], scroller: { current: HTMLDivElement | null }) {
-  const [, redraw] = useReducer<number, undefined>((times) => times + 1, 0);
-  const made = useRef<Virtualizer<HTMLDivElement, HTMLDivElement>>(null);
+  const [, redraw] = useState({});
   const options = {
     count: rows.length,
     getScrollElement: () => scroller.current,
@@ -106,10 +95,9 @@ function useVirtualizer(rows: readonly Row[], scroller: { current: HTMLDivElemen
     scrollToFn: elementScroll,
     observeElementRect,
     observeElementOffset,
-    onChange: () => redraw(undefined),
+    onChange: () => redraw({}),
   };
-  made.current ??= new Virtualizer(options);
-  const list = made.current;
+  const [list] = useState(() => new Virtualizer<HTMLDivElement, HTMLDivElement>(options));
   list.setOptions(options);
   useEffect(() => list._didMount(), [list]);
   useLayoutEffect(() => list._willUpdate());

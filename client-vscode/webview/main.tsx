@@ -4,7 +4,7 @@ import { render } from "preact";
 import type { ToView } from "../src/chat/messages";
 import { App } from "./app";
 import { post } from "./host";
-import { dispatch, drawWith } from "./live";
+import { dispatch, drawWith } from "./store";
 import "./style.css";
 
 const root = document.getElementById("root") ?? document.body;

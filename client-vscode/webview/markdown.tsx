@@ -6,12 +6,14 @@
 
 import MarkdownIt, { type Token } from "markdown-it";
 import { Fragment, h, type ComponentChild } from "preact";
+import type { ToHost } from "../src/chat/messages";
 import { CodeBlock } from "./code";
 import { post } from "./host";
-import { linkTarget } from "./links";
 import { pure } from "./parts";
 
 const parser = new MarkdownIt({ html: false, linkify: true });
+
+const { decode } = parser.utils.lib.mdurl;
 
 const TAGS = new Set("p h1 h2 h3 h4 h5 h6 ul ol li blockquote em strong s table thead tbody tr th td".split(" "));
 
@@ -20,22 +22,17 @@ export const Markdown = pure(({ text, growing }: { text: string; growing: boolea
 
 export const parsed = (text: string, growing = false): ComponentChild[] => elements(parser.parse(text, {}), growing);
 
-interface Frame {
-  token?: Token;
-  children: ComponentChild[];
-}
-
 /** Turn tokens into elements; what is on no list is shown as the text it is. */
 function elements(tokens: readonly Token[], growing = false): ComponentChild[] {
-  const frames: Frame[] = [{ children: [] }];
+  const frames: { token?: Token; children: ComponentChild[] }[] = [{ children: [] }];
   for (const token of tokens) {
     if (token.nesting === 1) {
       frames.push({ token, children: [] });
       continue;
     }
     const frame = token.nesting === -1 && frames.length > 1 ? frames.pop() : undefined;
-    const parent = frames.at(-1);
-    parent?.children.push(frame?.token ? wrapped(frame.token, frame.children) : leaf(token, growing));
+    const element = frame?.token ? wrapped(frame.token, frame.children) : (LEAVES[token.type] ?? plain)(token, growing);
+    frames.at(-1)?.children.push(element);
   }
   return frames.flatMap((frame) => frame.children);
 }
@@ -50,39 +47,43 @@ function wrapped(token: Token, children: ComponentChild[]): ComponentChild {
   return h(token.tag, { start, class: align ? `align-${align}` : undefined }, ...children);
 }
 
-function leaf(token: Token, growing: boolean): ComponentChild {
-  switch (token.type) {
-    case "inline":
-      return h(Fragment, null, ...elements(token.children ?? []));
-    case "softbreak":
-      return "\n";
-    case "hardbreak":
-      return <br />;
-    case "code_inline":
-      return <code>{token.content}</code>;
-    case "fence":
-    case "code_block":
-      return <CodeBlock text={token.content} info={token.info} growing={growing} />;
-    case "hr":
-      return <hr />;
-    case "image":
-      return <Link href={`${token.attrGet("src") ?? ""}`}>{`[image: ${token.content || "no description"}]`}</Link>;
-    default:
-      return token.content;
-  }
-}
+type Leaf = (token: Token, growing: boolean) => ComponentChild;
+
+const plain: Leaf = ({ content }) => content;
+const code: Leaf = ({ content, info }, growing) => <CodeBlock text={content} info={info} growing={growing} />;
+
+const LEAVES: Record<string, Leaf> = {
+  inline: ({ children }) => h(Fragment, null, ...elements(children ?? [])),
+  softbreak: () => "\n",
+  hardbreak: () => <br />,
+  hr: () => <hr />,
+  code_inline: ({ content }) => <code>{content}</code>,
+  fence: code,
+  code_block: code,
+  image: (token) => (
+    <Link href={`${token.attrGet("src") ?? ""}`}>{`[image: ${token.content || "no description"}]`}</Link>
+  ),
+};
 
 /** Not a real link on purpose: the editor would follow one by itself, past the host's checks. */
 function Link({ href, children }: { href: string; children: ComponentChild }) {
   const target = linkTarget(href);
   if (!target) return <span>{children}</span>;
-  const follow = () =>
-    target.kind === "web"
-      ? post({ type: "openLink", href: target.href })
-      : post({ type: "openFile", path: target.path, line: target.line });
+  const follow = () => post(target);
   return (
     <a role="link" tabIndex={0} title={href} onClick={follow} onKeyDown={(event) => event.key === "Enter" && follow()}>
       {children}
     </a>
   );
+}
+
+/** What to ask of the host to follow `href`; nothing when it is not known to be harmless. */
+export function linkTarget(href: string): Extract<ToHost, { type: "openLink" | "openFile" }> | undefined {
+  const text = href.trim();
+  if (text === "" || text.startsWith("#") || text.startsWith("//")) return undefined;
+  if (/^(https?:\/\/|mailto:)/i.test(text)) return { type: "openLink", href: text };
+  if (/^[a-z][a-z0-9+.-]+:(?!\d+(-\d+)?$)/i.test(text)) return undefined; // another scheme
+  const [, path, hash, colon] = /^(.+?)(?:#L(\d+)(?:-L?\d+)?|:(\d+)(?:[-:]\d+)?)?$/.exec(decode(text)) ?? [];
+  const line = hash ?? colon;
+  return path ? { type: "openFile", path, ...(line && { line: Number(line) }) } : undefined;
 }

@@ -2,7 +2,9 @@
 
 import { Component, h, type ComponentChild, type ComponentChildren, type ComponentType } from "preact";
 import { useEffect, useState } from "preact/hooks";
-import { dispatch } from "./live";
+import { deed, type Action } from "./host";
+import PATHS from "./icons.json";
+import { current, set } from "./store";
 
 /** A component that is rendered again only when one of its properties is another one. */
 export function pure<P extends object>(render: (props: P) => ComponentChild): ComponentType<P> {
@@ -17,44 +19,18 @@ export function pure<P extends object>(render: (props: P) => ComponentChild): Co
 
 /** The time, anew every `everyMs` while `active`. */
 export function useNow(active: boolean, everyMs = 1000): number {
-  const [now, setNow] = useState(Date.now());
+  const [, redraw] = useState({});
   useEffect(() => {
     if (!active) return undefined;
-    setNow(Date.now());
-    const timer = setInterval(() => setNow(Date.now()), everyMs);
+    const timer = setInterval(() => redraw({}), everyMs);
     return () => clearInterval(timer);
   }, [active, everyMs]);
-  return active ? now : Date.now();
+  return Date.now();
 }
-
-/** Drawn on a grid of 16 by 16, in the colour of the text around. */
-const PATHS = {
-  alert: "M8 2 1.8 13.5h12.4zM8 6.5v3.2M8 11.4v.6",
-  apply: "M3 2.5h6l3 3V8M3 2.5v11h4M9 12l2 2 3.5-4",
-  blocked: "M8 2a6 6 0 1 0 0 12A6 6 0 0 0 8 2zM3.8 3.8l8.4 8.4",
-  check: "m3 8.5 3.2 3.2L13 4.8",
-  chevron: "m6 4 4 4-4 4",
-  clock: "M8 2a6 6 0 1 0 0 12A6 6 0 0 0 8 2zM8 4.8V8l2.3 1.6",
-  close: "m4 4 8 8M12 4l-8 8",
-  copy: "M5.5 5.5h8v8h-8zM10.5 5.5v-3h-8v8h3",
-  cross: "m4.5 4.5 7 7M11.5 4.5l-7 7",
-  diff: "M8 3v6M5 6h6M5 13h6",
-  down: "M8 3v10M4 9l4 4 4-4",
-  edit: "m3 13 .8-3L11 2.8 13.2 5 6 12.2z",
-  file: "M4 1.8h5l3 3v9.4H4zM9 1.8v3h3",
-  info: "M8 2a6 6 0 1 0 0 12A6 6 0 0 0 8 2zM8 7.2v3.6M8 5v.4",
-  insert: "M2.5 3.5h11M2.5 12.5h11M2.5 8H9M7 5.8 9.2 8 7 10.2",
-  list: "M5.5 4h8M5.5 8h8M5.5 12h8M2.5 4h.2M2.5 8h.2M2.5 12h.2",
-  pause: "M5.5 3.5v9M10.5 3.5v9",
-  plug: "M6 2v3M10 2v3M4.5 5h7v3a3.5 3.5 0 0 1-7 0zM8 11.5V14",
-  question: "M8 1.8a6.2 6.2 0 1 0 0 12.4A6.2 6.2 0 0 0 8 1.8zM6.2 6.3A1.8 1.8 0 1 1 8 8.2V9.3M8 11.2v.2",
-  send: "M2.5 8 13.5 2.8 10.5 13.2 7.5 9zM7.5 9l6-6.2",
-  spinner: "M8 2.5a5.5 5.5 0 1 1-5.5 5.5",
-  stop: "M4 4h8v8H4z",
-} as const;
 
 export type IconName = keyof typeof PATHS;
 
+/** Drawn on a grid of 16 by 16, in the colour of the text around. */
 export const Icon = ({ name, tone = "own" }: { name: IconName; tone?: string }) => (
   <svg class={`icon icon-${name} tone-${tone}`} viewBox="0 0 16 16" aria-hidden="true">
     <path d={PATHS[name]} />
@@ -82,13 +58,20 @@ export function Button({ title, icon, look = "plain", hint, class: extra = "", .
   );
 }
 
-interface FoldProps {
-  id: string;
-  open?: boolean;
-  summary: ComponentChildren;
-  class?: string;
-  children: ComponentChildren;
-}
+/** Buttons for what is offered; what cannot be done here is left out. */
+export const Actions = ({ of, look }: { of: readonly Action[]; look?: "link" }) => (
+  <span class={look ? "links" : "buttons"}>
+    {of.map((action) => {
+      const { title, primary } = action;
+      const onClick = deed(action);
+      if (!onClick) return null;
+      return <Button key={title} look={look ?? (primary ? "primary" : "plain")} title={title} onClick={onClick} />;
+    })}
+  </span>
+);
+
+type Children = ComponentChildren;
+type FoldProps = { id: string; open?: boolean; summary: Children; class?: string; children: Children };
 
 /** Something that opens below its own summary; what a person opened stays open when scrolled away. */
 export const Fold = ({ id, open = false, summary, class: extra = "", children }: FoldProps) => (
@@ -101,7 +84,7 @@ export const Fold = ({ id, open = false, summary, class: extra = "", children }:
   </div>
 );
 
-export const fold = (id: string, open: boolean) => dispatch({ type: "folded", id, open });
+export const fold = (id: string, open: boolean) => set({ folds: { ...current().folds, [id]: open } });
 
 /** Text as it is, which can be scrolled by keyboard too. */
 export const Raw = ({ text, class: extra, label }: { text: string; class?: string; label?: string }) => (
@@ -110,12 +93,7 @@ export const Raw = ({ text, class: extra, label }: { text: string; class?: strin
   </pre>
 );
 
-interface ChipProps {
-  words: string;
-  icon?: IconName;
-  hint?: string;
-  onRemove?: () => void;
-}
+type ChipProps = { words: string; icon?: IconName; hint?: string; onRemove?: () => void };
 
 /** Something that goes with a prompt. */
 export const Chip = ({ words, icon, hint, onRemove }: ChipProps) => (

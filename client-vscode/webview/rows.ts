@@ -5,7 +5,7 @@
 
 import type { Item, TextItem } from "../src/protocol";
 import { BlockSplitter } from "./blocks";
-import type { PendingPrompt } from "./state";
+import type { PendingPrompt } from "./store";
 
 export type Row =
   | { kind: "item"; key: string; item: Exclude<Item, TextItem> }
@@ -14,45 +14,39 @@ export type Row =
 
 const ROW_CHARS = 2000;
 
-interface Known {
-  item: Item;
-  rows: Row[];
-  prose?: Prose;
-}
-
 export class Rows {
-  private known = new Map<string, Known>();
+  private readonly made = new WeakMap<Item, Row[]>();
+  private readonly growing = new Map<string, Prose>();
 
   of(items: readonly Item[], pending: readonly PendingPrompt[]): Row[] {
-    if (this.known.size > 2 * items.length + 100) this.known.clear();
-    const rows: Row[] = [];
-    for (const item of items) for (const row of this.rowsOf(item)) rows.push(row);
-    for (const prompt of pending) rows.push({ kind: "pending", key: prompt.promptId, prompt });
-    return rows;
+    const waiting = pending.map((prompt): Row => ({ kind: "pending", key: prompt.promptId, prompt }));
+    return [...items.flatMap((item) => this.rowsOf(item)), ...waiting];
   }
 
   private rowsOf(item: Item): Row[] {
-    const known = this.known.get(item.id);
-    if (known?.item === item) return known.rows;
-    if (item.kind !== "text") {
-      const key = (item.kind === "prompt" && item.promptId) || item.id; // as the pending row's, which it replaces
-      return this.keep({ item, rows: [{ kind: "item", key, item }] });
-    }
-    const prose = known?.prose?.update(item) ? known.prose : new Prose(item);
-    return this.keep({ item, rows: prose.rows, prose });
+    let rows = this.made.get(item);
+    if (rows) return rows;
+    // A prompt has the key of the pending row, which it replaces.
+    const key = (item.kind === "prompt" && item.promptId) || item.id;
+    rows = item.kind === "text" ? this.prose(item) : [{ kind: "item", key, item }];
+    this.made.set(item, rows);
+    return rows;
   }
 
-  private keep(known: Known): Row[] {
-    this.known.set(known.item.id, known);
-    return known.rows;
+  private prose(item: TextItem): Row[] {
+    const known = this.growing.get(item.id);
+    const prose = known?.update(item) ? known : new Prose(item);
+    if (item.state === "streaming") this.growing.set(item.id, prose);
+    else this.growing.delete(item.id);
+    return prose.rows;
   }
 }
 
 /** The rows of one answer: closed blocks in rows of about a screen, the open block in the last. */
 class Prose {
   rows: Row[] = [];
-  private splitter = new BlockSplitter();
-  private settled: Row[] = [];
+  private readonly splitter = new BlockSplitter();
+  private readonly settled: Row[] = [];
   private taken = 0;
 
   constructor(item: TextItem) {
@@ -63,15 +57,14 @@ class Prose {
   update(item: TextItem): boolean {
     if (!this.splitter.update(item.text)) return false;
     const { closed, open } = this.splitter;
-    let from = this.taken;
-    for (let at = from, chars = 0; at < closed.length; at++) {
+    for (let at = this.taken, chars = 0; at < closed.length; at++) {
       chars += closed[at]?.length ?? 0;
       if (chars < ROW_CHARS) continue;
-      this.settled.push(this.row(item, closed.slice(from, at + 1), "", false));
-      from = this.taken = at + 1;
+      this.settled.push(this.row(item, closed.slice(this.taken, at + 1), "", false));
+      this.taken = at + 1;
       chars = 0;
     }
-    this.rows = [...this.settled, this.row(item, closed.slice(from), open, true)];
+    this.rows = [...this.settled, this.row(item, closed.slice(this.taken), open, true)];
     return true;
   }
 

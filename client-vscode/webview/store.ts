@@ -1,127 +1,182 @@
 /**
- * The reducer of the chat view. Law: pure, total, no clock; what a person has typed is never
- * dropped, whatever the host says in the meantime.
+ * The one state of the view: what it is, what changes it, and when it is drawn. Law: all of it comes
+ * from the host or from the person's hands; the reducer is pure, total and has no clock; what a
+ * person has typed is never dropped, whatever the host says in the meantime.
  */
 
 import type { Draft, ToView } from "../src/chat/messages";
 import { emptyDraft, isEmpty, remembered } from "../src/chat/outbox";
-import type { Change, Item, PromptItem, Session } from "../src/protocol";
+import type { Answer, Change, Item, PromptItem, Session, Status } from "../src/protocol";
 import { applyChanges } from "./changes";
-import { initial, type Local, type State } from "./state";
 
 /** While the end is followed, at most this many items are kept; the host has the older ones. */
 export const KEPT_MAX = 3000;
 const KEPT_AFTER_TRIM = 2000;
 const READ_OUT_CHARS_MAX = 500;
 
-export function reduce(state: State, event: ToView | Local, nowMs: number): State {
-  const change = changeBy(state, event, nowMs);
-  return change ? { ...state, ...change } : state;
+type Told<K extends ToView["type"]> = Extract<ToView, { type: K }>;
+
+/** A prompt on its way: shown at once, until the server's own item takes its place. */
+export type PendingPrompt = { promptId: string; text: string; accepted: boolean };
+
+export const initial = {
+  screen: "loading" as "loading" | "session" | Told<"empty">["hint"],
+  connection: { state: "starting" } as Omit<Told<"connection">, "type">,
+  session: undefined as Session | undefined,
+  status: undefined as Status | undefined,
+  /** When `status` arrived: what it says about the past is counted on from here. */
+  statusAtMs: 0,
+  items: [] as readonly Item[],
+  more: false,
+  loadingOlder: false,
+  draft: emptyDraft,
+  /** An earlier prompt is being edited; `kept` is what was being typed before. */
+  editing: undefined as { promptId: string; kept: Draft } | undefined,
+  history: [] as readonly string[],
+  pending: [] as readonly PendingPrompt[],
+  refusal: undefined as { message: string; action: string } | undefined,
+  /** Whole outputs, by the id of the tool's use. */
+  outputs: {} as Readonly<Record<string, string>>,
+  files: [] as readonly string[],
+  /** What a person opened (true) or folded (false), by the id of the item. */
+  folds: {} as Readonly<Record<string, boolean>>,
+  answers: {} as Readonly<Record<string, Answer>>,
+  /** The list sticks to its end. */
+  following: true,
+  /** For screen readers: the newest finished thing, in one sentence. */
+  announcement: "",
+  /** Grows when the composer shall get the focus. */
+  focusCount: 0,
+};
+
+export type State = Readonly<typeof initial>;
+
+type Event = ToView | { type: "set"; change: Partial<State> };
+
+let state: State = initial;
+let render: (state: State) => void = () => undefined;
+let frame = 0;
+
+export const current = (): State => state;
+
+/**
+ * An event is folded in at once, and however many arrive there is one drawing per frame. But what
+ * changes the text under a person's hands is drawn at once, or the next key would bring the old back.
+ */
+export function dispatch(event: Event): void {
+  const before = state;
+  state = reduce(before, event, Date.now());
+  if (state.draft !== before.draft) draw();
+  else if (state !== before) frame ||= requestAnimationFrame(draw);
 }
 
-/** Return what an event changes; nothing when it says nothing new. */
-function changeBy(state: State, event: ToView | Local, nowMs: number): Partial<State> | undefined {
-  const { draft, editing, pending, focusCount } = state;
-  switch (event.type) {
-    case "session":
-      return opened(state, event, nowMs);
-    case "empty":
-      return { ...initial, connection: state.connection, screen: "empty", hint: event.hint };
-    case "changes":
-      return { ...changed(state, event.changes), ...(event.session && shown(event.session, nowMs)) };
-    case "status":
-      return event.status.sessionId === state.session?.sessionId ? { status: event.status, statusAtMs: nowMs } : undefined;
-    case "older": {
-      const known = new Set(state.items.map(({ id }) => id));
-      const items = [...event.items.filter(({ id }) => !known.has(id)), ...state.items];
-      return { items, more: event.more, loadingOlder: false };
-    }
-    case "connection":
-      return { connection: event };
-    case "accepted":
-      return { pending: pending.map((each) => (each.promptId === event.promptId ? { ...each, accepted: true } : each)) };
-    case "refused":
-      return {
-        pending: pending.filter(({ promptId }) => promptId !== event.promptId),
-        draft: joined(event.draft, draft),
-        refusal: event,
-      };
-    case "output":
-      return { outputs: { ...state.outputs, [event.toolUseId]: event.text } };
-    case "files":
-      return { files: event };
-    case "mention":
-      return { draft: { ...draft, mentions: [...draft.mentions, event.mention] }, focusCount: focusCount + 1 };
-    case "focus":
-      return { focusCount: focusCount + 1 };
-    case "typed":
-      return { draft: event.draft };
-    case "submitted":
-      return {
-        pending: [...pending, { promptId: event.promptId, text: draft.text, accepted: false }],
-        history: remembered(state.history, draft.text),
-        draft: editing?.kept ?? emptyDraft,
-        editing: undefined,
-        refusal: undefined,
-        following: true,
-      };
-    case "edit": {
-      const prompt = promptOf(state.items, event.promptId);
-      if (!prompt) return undefined;
-      const mentions = (prompt.mentions ?? []).map((path) => ({ path }));
-      return {
-        editing: { promptId: event.promptId, kept: editing?.kept ?? draft },
-        draft: { text: prompt.text, mentions, images: [] },
-        focusCount: focusCount + 1,
-      };
-    }
-    case "editEnded":
-      return { draft: editing?.kept ?? draft, editing: undefined };
-    case "folded":
-      return { folds: { ...state.folds, [event.id]: event.open } };
-    case "answered":
-      return { answers: { ...state.answers, [event.questionId]: event.answer } };
-    case "following":
-      if (state.following === event.following) return undefined;
-      return { following: event.following, ...(event.following && trimmed(state.items)) };
-    case "olderAsked":
-      return { loadingOlder: true };
-    case "problem":
-      return { refusal: event };
-    case "problemClosed":
-      return { refusal: undefined };
-  }
+export const set = (change: Partial<State>) => dispatch({ type: "set", change });
+
+/** Stick to the end of the list, or let go of it. */
+export function follow(following: boolean): void {
+  if (following !== state.following) set({ following, ...(following && trimmed(state.items)) });
 }
 
-function opened(state: State, event: Extract<ToView, { type: "session" }>, nowMs: number): State {
-  const same = state.session?.sessionId === event.session.sessionId;
-  const base = same ? state : { ...initial, connection: state.connection };
-  const keepsTyped = same && (state.editing !== undefined || !isEmpty(state.draft));
+function draw(): void {
+  cancelAnimationFrame(frame);
+  frame = 0;
+  render(state);
+}
+
+/** Draw with `renderer` from now on. */
+export function drawWith(renderer: (state: State) => void): void {
+  render = renderer;
+  draw();
+}
+
+/** What an event changes; nothing when it says nothing new. */
+type Reducer<E> = (state: State, event: E, nowMs: number) => Partial<State> | undefined;
+
+export function reduce(before: State, event: Event, nowMs: number): State {
+  const reducer = REDUCERS[event.type] as Reducer<Event> | undefined; // nothing for what a newer host says
+  const change = reducer?.(before, event, nowMs);
+  return change ? { ...before, ...change } : before;
+}
+
+const REDUCERS: { [K in Event["type"]]: Reducer<Extract<Event, { type: K }>> } = {
+  set: (_, { change }) => change,
+  session: opened,
+  empty: ({ connection }, { hint }) => ({ ...initial, connection, screen: hint }),
+  changes: (before, { changes, session }, nowMs) => ({
+    ...changed(before, changes),
+    ...(session && shown(session, nowMs)),
+  }),
+  status: ({ session }, { status }, nowMs) =>
+    status.sessionId === session?.sessionId ? { status, statusAtMs: nowMs } : undefined,
+  older: ({ items }, { items: older, more }) => {
+    const known = new Set(items.map(({ id }) => id));
+    return { items: [...older.filter(({ id }) => !known.has(id)), ...items], more, loadingOlder: false };
+  },
+  connection: (_, connection) => ({ connection }),
+  accepted: ({ pending }, { promptId }) => ({
+    pending: pending.map((prompt) => (prompt.promptId === promptId ? { ...prompt, accepted: true } : prompt)),
+  }),
+  refused: ({ pending, draft }, refusal) => ({
+    pending: pending.filter(({ promptId }) => promptId !== refusal.promptId),
+    draft: joined(refusal.draft, draft),
+    refusal,
+  }),
+  output: ({ outputs }, { toolUseId, text }) => ({ outputs: { ...outputs, [toolUseId]: text } }),
+  files: (_, { files }) => ({ files }),
+  mention: ({ draft, focusCount }, { mention }) => ({
+    draft: { ...draft, mentions: [...draft.mentions, mention] },
+    focusCount: focusCount + 1,
+  }),
+  focus: ({ focusCount }) => ({ focusCount: focusCount + 1 }),
+};
+
+/** The prompt in the composer is on its way. */
+export const submitted = ({ pending, history, draft, editing }: State, promptId: string): Partial<State> => ({
+  pending: [...pending, { promptId, text: draft.text, accepted: false }],
+  history: remembered(history, draft.text),
+  draft: editing?.kept ?? emptyDraft,
+  editing: undefined,
+  refusal: undefined,
+  following: true,
+});
+
+/** An earlier prompt is put into the composer, to be sent again. */
+export const edited = ({ editing, draft, focusCount }: State, prompt: PromptItem): Partial<State> => ({
+  editing: { promptId: prompt.promptId, kept: editing?.kept ?? draft },
+  draft: { text: prompt.text, mentions: (prompt.mentions ?? []).map((path) => ({ path })), images: [] },
+  focusCount: focusCount + 1,
+});
+
+function opened(before: State, told: Told<"session">, nowMs: number): State {
+  const { session, items, more, draft, history } = told;
+  const same = before.session?.sessionId === session.sessionId;
+  const base = same ? before : { ...initial, connection: before.connection };
+  const keepsTyped = same && (before.editing !== undefined || !isEmpty(before.draft));
   return {
     ...base,
-    ...shown(event.session, nowMs),
+    ...shown(session, nowMs),
     screen: "session",
-    items: event.items,
-    more: event.more,
+    items,
+    more,
     loadingOlder: false,
-    draft: keepsTyped ? state.draft : event.draft,
-    history: event.history,
-    pending: base.pending.filter((each) => !each.accepted && !promptOf(event.items, each.promptId)),
+    draft: keepsTyped ? before.draft : draft,
+    history,
+    pending: base.pending.filter(({ accepted, promptId }) => !accepted && !promptOf(items, promptId)),
     answers: {}, // an answer that did not arrive can be given again
-    focusCount: state.focusCount,
+    focusCount: before.focusCount,
   };
 }
 
 const shown = (session: Session, nowMs: number) => ({ session, status: session.status, statusAtMs: nowMs });
 
-function changed(state: State, changes: Change[]): Partial<State> {
-  const items = applyChanges(state.items, changes);
-  const waits = state.pending.filter(({ promptId }) => !promptOf(items, promptId));
+function changed(before: State, changes: Change[]): Partial<State> {
+  const items = applyChanges(before.items, changes);
+  const waits = before.pending.filter(({ promptId }) => !promptOf(items, promptId));
   return {
     items,
-    pending: waits.length === state.pending.length ? state.pending : waits,
-    announcement: announced(changes, state.items, items) ?? state.announcement,
-    ...(state.following && trimmed(items)),
+    pending: waits.length === before.pending.length ? before.pending : waits,
+    announcement: announced(changes, before.items, items) ?? before.announcement,
+    ...(before.following && trimmed(items)),
   };
 }
 

@@ -38,10 +38,8 @@ export function money(amount: number, currency: string): string {
   return amount > 0 && amount < 0.01 ? `under ${sign}0.01` : `${sign}${amount.toFixed(2)}`;
 }
 
-export const capital = (words: string): string => words.charAt(0).toUpperCase() + words.slice(1);
-
 /** The turn is at work: it can be stopped, and a new prompt queues behind it. */
-export const isBusy = (phase: Phase | undefined): boolean => phase !== undefined && phase !== "idle" && phase !== "paused";
+export const isBusy = (phase: Phase = "idle"): boolean => phase !== "idle" && phase !== "paused";
 
 /** "a.py", "a.py:3", "a.py:3-9". */
 export function mentionWords({ path, startLine, endLine }: Mention): string {

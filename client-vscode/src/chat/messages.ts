@@ -3,28 +3,13 @@
  * server and keeps nothing that the host could not give it again; everything is plain data.
  */
 
-import type {
-  Answer,
-  Change,
-  CommandName,
-  Item,
-  Mention,
-  Session,
-  Status,
-} from "../protocol";
+import type { Answer, Change, CommandName, Item, Mention, Session, Status } from "../protocol";
 
-export interface PastedImage {
-  mediaType: string;
-  /** Base64, without a prefix. */
-  data: string;
-}
+/** `data` is base64, without a prefix. */
+export type PastedImage = { mediaType: string; data: string };
 
 /** What a person has typed and not yet sent. */
-export interface Draft {
-  text: string;
-  mentions: Mention[];
-  images: PastedImage[];
-}
+export type Draft = { text: string; mentions: Mention[]; images: PastedImage[] };
 
 export type ToHost =
   | { type: "ready" }
@@ -34,8 +19,7 @@ export type ToHost =
   | { type: "draft"; draft: Draft }
   | { type: "answer"; questionId: string; answer: Answer }
   | { type: "older"; before: string }
-  | { type: "diff"; toolUseId: string }
-  | { type: "output"; toolUseId: string }
+  | { type: "diff" | "output"; toolUseId: string }
   | { type: "openFile"; path: string; line?: number }
   | { type: "openLink"; href: string }
   | { type: "code"; action: "copy" | "insert" | "apply"; text: string; language: string }
@@ -45,28 +29,13 @@ export type ToHost =
   /** Something that needs a picker or a dialog of the editor's own (a palette command). */
   | { type: "palette"; command: PaletteCommand };
 
-export type PaletteCommand =
-  | "holdfast.ui.newSession"
-  | "holdfast.ui.openSession"
-  | "holdfast.ui.selectModel"
-  | "holdfast.ui.setKey"
-  | "holdfast.ui.compact"
-  | "holdfast.ui.repair"
-  | "holdfast.ui.diagnose"
-  | "holdfast.ui.restartServer"
-  | "holdfast.ui.showLog";
+type Palette = "newSession" | "openSession" | "selectModel" | "setKey" | "compact" | "repair" | Care;
+type Care = "diagnose" | "restartServer" | "showLog";
+export type PaletteCommand = `holdfast.ui.${Palette}`;
 
 export type ToView =
-  /** A session is shown from its newest items on; replaces whatever was shown. */
-  | {
-      type: "session";
-      session: Session;
-      items: Item[];
-      more: boolean;
-      draft: Draft;
-      /** Earlier prompts of this folder, newest first, for the composer's history. */
-      history: string[];
-    }
+  /** A session is shown from its newest items on; `history`: earlier prompts of this folder, newest first. */
+  | { type: "session"; session: Session; items: Item[]; more: boolean; draft: Draft; history: string[] }
   /** No session is shown. `hint` says what to do first. */
   | { type: "empty"; hint: "start" | "key" | "restricted" | "server" }
   | { type: "changes"; changes: Change[]; session?: Session }

@@ -13,29 +13,21 @@ export interface Memory {
   update(key: string, value: unknown): PromiseLike<void>;
 }
 
-export interface Waiting {
-  promptId: string;
-  draft: Draft;
-  /** The prompt that this one takes the place of. */
-  replaces?: string;
-}
+/** `replaces`: the prompt that this one takes the place of. */
+export type Waiting = { promptId: string; draft: Draft; replaces?: string };
 
-type Send = (prompt: Waiting) => Promise<Outcome>;
-type Done = (prompt: Waiting, outcome: Outcome) => void;
-export type Outcome = { is: "taken" } | { is: "refused"; message: string; action: string } | { is: "later" };
+/** Returns what to say of the prompt once it is off the disk, or nothing when it has to wait. */
+type Deliver = (prompt: Waiting) => Promise<(() => void) | undefined>;
 
 /** Where they are kept, followed by the session's id. */
 export const OUTBOX = "holdfast.outbox.";
 
 export class Outbox {
-  private flushing: Promise<void> | undefined;
-  private again = false;
+  private flushing: Promise<void> = Promise.resolve();
 
-  constructor(private readonly memory: Memory, private readonly key: string) {}
+  constructor(private readonly memory: Memory, private readonly key: string, private readonly deliver: Deliver) {}
 
-  list(): readonly Waiting[] {
-    return this.memory.get<Waiting[]>(this.key) ?? [];
-  }
+  readonly list = (): readonly Waiting[] => this.memory.get<Waiting[]>(this.key) ?? [];
 
   /** Keep a prompt; when this has returned it is on disk. One id is one prompt. */
   async add(prompt: Waiting): Promise<void> {
@@ -43,24 +35,17 @@ export class Outbox {
     await this.memory.update(this.key, [...this.list(), prompt]);
   }
 
-  /** Send what waits, oldest first, until `send` says "later". Runs once at a time. */
-  flush(send: Send, done: Done): Promise<void> {
-    this.again = true;
-    this.flushing ??= this.run(send, done).finally(() => (this.flushing = undefined));
-    return this.flushing;
-  }
+  /** Send what waits, oldest first, until one has to wait. Runs once at a time. */
+  readonly flush = (): Promise<void> =>
+    (this.flushing = this.flushing.catch(() => {}).then(() => this.run()));
 
-  private async run(send: Send, done: Done): Promise<void> {
-    while (this.again) {
-      this.again = false;
-      for (let next = this.list()[0]; next !== undefined; next = this.list()[0]) {
-        const prompt = next;
-        const outcome = await send(prompt);
-        if (outcome.is === "later") break;
-        const rest = this.list().filter(({ promptId }) => promptId !== prompt.promptId);
-        await this.memory.update(this.key, rest.length > 0 ? rest : undefined);
-        done(prompt, outcome);
-      }
+  private async run(): Promise<void> {
+    for (let prompt = this.list()[0]; prompt !== undefined; prompt = this.list()[0]) {
+      const done = await this.deliver(prompt);
+      if (!done) return;
+      const rest = this.list().slice(1);
+      await this.memory.update(this.key, rest.length > 0 ? rest : undefined);
+      done();
     }
   }
 }
@@ -70,22 +55,23 @@ export const emptyDraft: Draft = { text: "", mentions: [], images: [] };
 export const isEmpty = ({ text, mentions, images }: Draft): boolean =>
   !text.trim() && mentions.length === 0 && images.length === 0;
 
-export function sendArgument(sessionId: string, { promptId, draft: { text, mentions, images } }: Waiting): SendArgument {
+export function sendArgument(sessionId: string, { promptId, draft }: Waiting): SendArgument {
+  const { text, mentions, images } = draft;
   const words = text.trim() ? [{ type: "text" as const, text }] : [];
-  const pictures = images.map(({ mediaType, data }) => {
-    return { type: "image" as const, source: { type: "base64" as const, media_type: mediaType, data } };
-  });
+  const pictures = images.map(({ mediaType, data }) => (
+    { type: "image" as const, source: { type: "base64" as const, media_type: mediaType, data } }
+  ));
   const said = pictures.length > 0 ? { content: [...words, ...pictures] } : { text };
   return { sessionId, promptId, ...said, ...(mentions.length > 0 ? { mentions } : {}) };
 }
 
 /** How a prompt that waits is shown. */
 export function unsentItem({ promptId, draft: { text, images, mentions } }: Waiting, seq: number): PromptItem {
-  const shown = { text, images: images.map(({ mediaType }) => ({ mediaType })), mentions: mentions.map(({ path }) => path) };
+  const types = images.map(({ mediaType }) => ({ mediaType }));
+  const shown = { text, images: types, mentions: mentions.map(({ path }) => path) };
   return { id: `unsent:${promptId}`, kind: "prompt", seq, atMs: Date.now(), promptId, ...shown, state: "queued" };
 }
 
 /** Earlier prompts, newest first, each once. */
-export function remembered(history: readonly string[], text: string, limit = 100): string[] {
-  return text.trim() ? [text, ...history.filter((other) => other !== text)].slice(0, limit) : [...history];
-}
+export const remembered = (history: readonly string[], text: string, limit = 100): string[] =>
+  text.trim() ? [text, ...history.filter((other) => other !== text)].slice(0, limit) : [...history];

@@ -3,62 +3,43 @@
  * asks and shows; what it asks for is done here and nowhere else.
  */
 
+import { randomBytes } from "node:crypto";
+import { readFileSync } from "node:fs";
 import * as vscode from "vscode";
 import type { Credentials } from "../credentials";
-import type { Diffs } from "../diff";
-import { applyCode, findFiles, insertCode, openFile, openLink } from "../editor";
-import type { Answer, CommandName, Mention } from "../protocol";
+import { findFiles, openFile, openLink, showDiff, useCode } from "../editor";
+import type { CommandName } from "../protocol";
 import type { Server } from "../server";
 import { titleOf } from "../sessions/look";
 import type { Sessions } from "../sessions/model";
-import { node } from "../sessions/tree";
-import { folders, messageOf, Owner, Refused, run, tell } from "../ui";
-import { Drafts, type Conversation, type Conversations } from "./controller";
-import { fill } from "./html";
-import type { Draft, ToHost, ToView } from "./messages";
+import { messageOf, Owner, Refused, run, tell } from "../ui";
+import type { Conversation } from "./controller";
+import type { ToHost, ToView } from "./messages";
+import type { Waiting } from "./outbox";
 
 const PANEL = "holdfast.chatPanel";
-const HIDDEN = { retainContextWhenHidden: true };
+const PAGE = 200;
+const OPTIONS = { retainContextWhenHidden: true, enableFindWidget: true };
 /** What a view may not do by itself: a palette command asks first. */
-const NOT_FROM_A_VIEW: readonly CommandName[] = [
-  "holdfast.credentials.set",
-  "holdfast.session.delete",
-  "holdfast.session.export",
-  "holdfast.session.import",
-];
+const NOT_FROM_A_VIEW = /^holdfast\.(credentials\.set|session\.(delete|export|import))$/;
 
-export interface Services {
-  context: vscode.ExtensionContext;
-  server: Server;
-  sessions: Sessions;
-  conversations: Conversations;
-  credentials: Credentials;
-  diffs: Diffs;
-}
-
-type Place = vscode.WebviewPanel | vscode.WebviewView;
+type Context = vscode.ExtensionContext;
+export type Services = { context: Context; server: Server; sessions: Sessions; credentials: Credentials };
 
 /** One webview and the conversation in it. */
 class Surface extends Owner {
   private conversation: Conversation | undefined;
-  private held: vscode.Disposable | undefined;
+  private listening: vscode.Disposable | undefined;
   private ready = false;
-  private readonly drafts: Drafts;
 
-  constructor(
-    readonly place: Place,
-    private readonly services: Services,
-    private readonly onTitle: (title: string) => void,
-  ) {
+  constructor(readonly place: vscode.WebviewPanel | vscode.WebviewView, private readonly services: Services) {
     super();
-    const { server, credentials, context } = services;
-    const empty = () => this.conversation || this.empty();
-    this.drafts = new Drafts(context.workspaceState);
+    const { server, credentials } = services;
+    const greet = () => this.greet();
     this.own(place.webview.onDidReceiveMessage((message: ToHost) => this.guarded(this.receive(message))));
-    this.own(server.onConnection(() => this.greet()));
-    this.own(credentials.onChange(empty));
-    this.own(vscode.workspace.onDidGrantWorkspaceTrust(empty));
-    this.own({ dispose: () => this.held?.dispose() });
+    this.own(vscode.Disposable.from(server.onConnection(greet), credentials.onChange(greet)));
+    this.own(vscode.workspace.onDidGrantWorkspaceTrust(greet));
+    this.own({ dispose: () => this.listening?.dispose() });
     void server.start();
   }
 
@@ -66,81 +47,77 @@ class Surface extends Owner {
     return this.conversation?.sessionId;
   }
 
+  /** The tab of the editor, unless this is the side bar. */
+  get tab(): vscode.WebviewPanel | undefined {
+    return "reveal" in this.place ? this.place : undefined;
+  }
+
   /** Show a session, or none. */
   async show(sessionId: string | undefined): Promise<void> {
     if (sessionId !== undefined && sessionId === this.sessionId) return;
-    this.held?.dispose();
-    this.held = this.conversation = undefined;
-    if (sessionId === undefined) return this.empty();
-    const { conversation, release } = this.services.conversations.hold(sessionId);
-    this.held = vscode.Disposable.from(conversation.onMessage((message) => this.forward(message)), release);
-    this.conversation = conversation;
-    this.forward(conversation.whole());
-    await this.guarded(this.open(conversation));
-  }
-
-  post(message: ToView): void {
-    if (this.ready) void this.place.webview.postMessage(message);
-  }
-
-  private async open(conversation: Conversation): Promise<void> {
-    try {
-      await conversation.open();
-    } catch (error) {
+    this.listening?.dispose();
+    this.listening = this.conversation = undefined;
+    if (sessionId === undefined) return this.greet();
+    const { sessions } = this.services;
+    const conversation = (this.conversation = sessions.conversation(sessionId));
+    this.listening = conversation.onMessage((message) => this.post(message));
+    this.post(conversation.whole());
+    await this.guarded(conversation.open().catch(async (error: unknown) => {
       // Without a server, what is known stays on the screen.
       if (this.conversation !== conversation || !(error instanceof Refused)) return;
       if (error.kind !== "SessionUnknown") throw error;
-      await this.services.conversations.forget(conversation.sessionId);
+      await sessions.forget(sessionId);
       await this.show(undefined);
-    }
+    }));
   }
 
-  private forward(message: ToView | undefined): void {
+  post(message: ToView | undefined): void {
     if (!message) return;
-    this.post(message);
-    if ("session" in message && message.session) this.onTitle(titleOf(message.session));
+    if (this.ready) void this.place.webview.postMessage(message);
+    if (!("session" in message && message.session)) return;
+    Object.assign(this.place, { [this.tab ? "title" : "description"]: titleOf(message.session) });
   }
 
+  /** Say how the server is, and what to do first while no session is shown. */
   private greet(): void {
-    const { state, message } = this.services.server.connection;
-    this.post({ type: "connection", state: state === "idle" ? "starting" : state, ...(message ? { message } : {}) });
-    if (!this.conversation) this.empty();
-  }
-
-  private empty(): void {
     const { server, credentials } = this.services;
+    const { state, message } = server.connection;
+    this.post({ type: "connection", state: state === "idle" ? "starting" : state, ...(message ? { message } : {}) });
+    if (this.conversation) return;
     const keyed = credentials.source === "none" ? "key" : "start";
     const hint = vscode.workspace.isTrusted ? keyed : "restricted";
-    this.post({ type: "empty", hint: server.connection.state === "stopped" ? "server" : hint });
+    this.post({ type: "empty", hint: state === "stopped" ? "server" : hint });
   }
 
   private async receive(message: ToHost): Promise<void> {
-    const { conversation, services: { server, diffs } } = this;
+    const { conversation, sessionId = "", services: { server, sessions } } = this;
     switch (message.type) {
       case "ready":
         this.ready = true;
         this.greet();
-        return this.forward(conversation?.whole());
+        return this.post(conversation?.whole());
       case "send":
-        return this.send(message.promptId, message.draft);
+        return this.send({ promptId: message.promptId, draft: message.draft });
       case "resend":
-        return this.send(message.promptId, message.draft, message.replaces);
+        return this.send({ promptId: message.promptId, draft: message.draft, replaces: message.replaces });
       case "draft":
-        return this.drafts.keep(this.sessionId, message.draft);
+        return conversation?.keep(message.draft);
       case "palette":
-        return run(message.command, conversation && node(conversation));
+        return run(message.command, conversation && { sessionId });
       case "act":
-        if (NOT_FROM_A_VIEW.includes(message.command)) throw new Error(`${message.command} is not offered here.`);
-        return void (await server.request(message.command, message.argument as never));
+        if (NOT_FROM_A_VIEW.test(message.command)) throw new Error(`${message.command} is not offered here.`);
+        return void (await server.request<CommandName>(message.command, message.argument as never));
       case "answer":
-        return answer(server, message.questionId, message.answer);
-      case "older":
-        return this.forward(await conversation?.older(message.before));
+        return void (await sessions.answer(message.questionId, message.answer));
+      case "older": {
+        const page = { sessionId, before: message.before, limit: PAGE };
+        return this.post({ type: "older", ...(await server.request("holdfast.session.items", page)) });
+      }
       case "diff":
-        return conversation && diffs.show(conversation.sessionId, message.toolUseId);
+        return showDiff(server, { sessionId, toolUseId: message.toolUseId });
       case "output": {
-        const call = conversation && { sessionId: conversation.sessionId, toolUseId: message.toolUseId };
-        return call && this.post({ ...message, ...(await server.request("holdfast.tool.output", call)) });
+        const call = { sessionId, toolUseId: message.toolUseId };
+        return this.post({ type: "output", ...call, ...(await server.request("holdfast.tool.output", call)) });
       }
       case "findFiles":
         return this.post({ type: "files", requestId: message.requestId, files: await findFiles(message.query) });
@@ -148,66 +125,57 @@ class Surface extends Owner {
         return openFile(message.path, message.line);
       case "openLink":
         return openLink(message.href);
-      case "code": {
-        const { action, text, language } = message;
-        if (action === "copy") return vscode.env.clipboard.writeText(text);
-        return action === "insert" ? insertCode(text) : applyCode(text, language);
-      }
+      case "code":
+        return useCode(message.action, message.text, message.language);
     }
   }
 
-  private async send(promptId: string, draft: Draft, replaces?: string): Promise<void> {
+  private async send(prompt: Waiting): Promise<void> {
     if (!this.conversation) {
-      const { server, sessions } = this.services;
-      await this.drafts.keep(undefined, draft);
+      const { sessions } = this.services;
       try {
-        const sessionId = await createSession(server);
+        const sessionId = await sessions.create();
         await sessions.choose(sessionId);
         await this.show(sessionId);
-        await this.drafts.keep(undefined);
       } catch (error) {
         const action = error instanceof Refused ? error.action : "Your words are kept. Try again when the server runs.";
-        return this.post({ type: "refused", promptId, draft, message: messageOf(error), action });
+        return this.post({ type: "refused", ...prompt, message: messageOf(error), action });
       }
     }
-    await this.conversation?.send(promptId, draft, replaces);
+    await this.conversation?.send(prompt);
   }
 
-  private async guarded(work: Promise<void>): Promise<void> {
-    await work.catch((error: unknown) => tell(error, this.services.server.log));
-  }
+  private readonly guarded = (work: Promise<void>): Promise<void> =>
+    work.catch((error: unknown) => tell(error, this.services.server.log));
 }
 
 /** All places in this window where a conversation is shown. */
 export class Chats extends Owner implements vscode.WebviewViewProvider, vscode.WebviewPanelSerializer {
   private readonly surfaces = new Set<Surface>();
-  private side: vscode.WebviewView | undefined;
 
   constructor(private readonly services: Services) {
     super();
-    const { sessions, conversations } = services;
-    this.own(vscode.window.registerWebviewViewProvider("holdfast.chat", this, { webviewOptions: HIDDEN }));
+    const { sessions } = services;
+    this.own(vscode.window.registerWebviewViewProvider("holdfast.chat", this, { webviewOptions: OPTIONS }));
     this.own(vscode.window.registerWebviewPanelSerializer(PANEL, this));
     this.own({ dispose: () => vscode.Disposable.from(...this.surfaces).dispose() });
-    this.own(sessions.onGone((sessionId) => Promise.all([conversations.forget(sessionId), this.close(sessionId)])));
+    sessions.gone = (sessionId) => void Promise.all([sessions.forget(sessionId), this.close(sessionId)]);
     sessions.shown = (sessionId) => this.find((it) => it.sessionId === sessionId && it.place.visible) !== undefined;
   }
 
   /** The session that a person looks at: of the active tab, else of the side bar. */
   get active(): string | undefined {
-    return this.find(({ place }) => "active" in place && place.active)?.sessionId ?? this.services.sessions.current;
+    return this.find(({ tab }) => tab?.active === true)?.sessionId ?? this.services.sessions.current;
   }
 
   async resolveWebviewView(view: vscode.WebviewView): Promise<void> {
     const { sessions } = this.services;
-    this.side = view;
     view.onDidChangeVisibility(() => view.visible && sessions.current && sessions.markRead(sessions.current));
-    await this.attach(view, (title) => (view.description = title), undefined, sessions.current);
+    await this.attach(view, sessions.current);
   }
 
   async deserializeWebviewPanel(panel: vscode.WebviewPanel, state: { sessionId?: string } | undefined): Promise<void> {
-    if (state?.sessionId) await this.adopt(panel, state.sessionId);
-    else panel.dispose();
+    await (state?.sessionId ? this.attach(panel, state.sessionId) : panel.dispose());
   }
 
   /** Show a session in the side bar, or in its tab when it has one. */
@@ -221,75 +189,63 @@ export class Chats extends Owner implements vscode.WebviewViewProvider, vscode.W
 
   async openInTab(sessionId: string): Promise<void> {
     if (this.reveal(sessionId)) return;
-    const options = { ...HIDDEN, enableFindWidget: true };
-    await this.adopt(vscode.window.createWebviewPanel(PANEL, "Holdfast", vscode.ViewColumn.Active, options), sessionId);
+    const panel = vscode.window.createWebviewPanel(PANEL, "Holdfast", vscode.ViewColumn.Active, OPTIONS);
+    await this.attach(panel, sessionId);
   }
 
   /** Show the side bar's chat and return it. */
   async focus(): Promise<Surface | undefined> {
     await run("holdfast.chat.focus");
-    const side = this.find(({ place }) => place === this.side);
+    const side = this.find(({ tab }) => !tab);
     side?.post({ type: "focus" });
     return side;
-  }
-
-  async mention(mention: Mention): Promise<void> {
-    (await this.focus())?.post({ type: "mention", mention });
   }
 
   /** The session is gone, or out of sight. */
   async close(sessionId: string): Promise<void> {
     const { sessions } = this.services;
     if (sessions.current === sessionId) await sessions.choose(undefined);
-    for (const surface of [...this.surfaces].filter((it) => it.sessionId === sessionId)) {
-      if ("reveal" in surface.place) surface.place.dispose();
-      else await surface.show(undefined);
-    }
+    const showing = [...this.surfaces].filter((it) => it.sessionId === sessionId);
+    await Promise.all(showing.map((it) => (it.tab ? it.tab.dispose() : it.show(undefined))));
   }
 
-  private async adopt(panel: vscode.WebviewPanel, sessionId: string): Promise<void> {
-    panel.iconPath = vscode.Uri.joinPath(this.services.context.extensionUri, "media", "icon.png");
-    await this.attach(panel, (title) => (panel.title = title), sessionId, sessionId);
-  }
-
-  /** `kept`: what a reload of the window brings back by itself. */
-  private async attach(place: Place, onTitle: (title: string) => void, kept?: string, shown?: string): Promise<void> {
-    const surface = new Surface(place, this.services, onTitle);
+  private async attach(place: Surface["place"], sessionId: string | undefined): Promise<void> {
+    const surface = new Surface(place, this.services);
     this.surfaces.add(surface);
-    place.onDidDispose(() => {
-      surface.dispose();
-      this.surfaces.delete(surface);
-    });
-    fill(place.webview, this.services.context.extensionUri, kept);
-    await surface.show(shown);
+    place.onDidDispose(() => this.surfaces.delete(surface) && surface.dispose());
+    const { extensionUri } = this.services.context;
+    if (surface.tab) surface.tab.iconPath = vscode.Uri.joinPath(extensionUri, "media", "icon.png");
+    // What a reload of the window brings back by itself.
+    fill(place.webview, extensionUri, surface.tab && sessionId);
+    await surface.show(sessionId);
   }
 
   /** Bring the session's tab to the front, if it has one. */
   private reveal(sessionId: string): boolean {
-    const tab = this.find((it) => it.sessionId === sessionId && "reveal" in it.place);
-    if (tab && "reveal" in tab.place) tab.place.reveal();
-    tab?.post({ type: "focus" });
-    return tab !== undefined;
+    const surface = this.find((it) => it.sessionId === sessionId && it.tab !== undefined);
+    surface?.tab?.reveal();
+    surface?.post({ type: "focus" });
+    return surface !== undefined;
   }
 
-  private find(which: (surface: Surface) => boolean): Surface | undefined {
-    return [...this.surfaces].find(which);
-  }
+  private readonly find = (which: (surface: Surface) => boolean) => [...this.surfaces].find(which);
 }
 
-export async function createSession(server: Server): Promise<string> {
-  const document = vscode.window.activeTextEditor?.document;
-  const folder = (document && vscode.workspace.getWorkspaceFolder(document.uri)) ?? folders()[0];
-  const argument = folder ? { workspaceUri: folder.uri.toString() } : {};
-  return (await server.request("holdfast.session.create", argument)).sessionId;
-}
-
-/** Answer a permission question; somebody else may have been faster, which is fine. */
-export async function answer(server: Server, questionId: string, given: Answer): Promise<void> {
-  try {
-    await server.request("holdfast.permission.answer", { questionId, answer: given });
-  } catch (error) {
-    if (!(error instanceof Refused && error.kind === "UnknownQuestion")) throw error;
-    server.log.info(`question ${questionId} has its answer already`);
-  }
+/**
+ * Fill a webview with its page: a strict content security policy around one script and one style
+ * sheet. The state is what VS Code gives back to bring a tab of the editor back after a reload.
+ */
+function fill(webview: vscode.Webview, extension: vscode.Uri, sessionId: string | undefined): void {
+  const dist = vscode.Uri.joinPath(extension, "dist");
+  webview.options = { enableScripts: true, enableForms: false, localResourceRoots: [dist] };
+  const resource = (name: string) => webview.asWebviewUri(vscode.Uri.joinPath(dist, name)).toString();
+  const values: Record<string, string> = {
+    source: webview.cspSource,
+    nonce: randomBytes(16).toString("base64url"),
+    state: JSON.stringify({ sessionId }).replaceAll("<", "\\u003c"),
+    style: resource("chat.css"),
+    script: resource("chat.js"),
+  };
+  const page = readFileSync(vscode.Uri.joinPath(extension, "media", "chat.html").fsPath, "utf8");
+  webview.html = page.replaceAll(/\{\{(\w+)\}\}/g, (_, name: string) => values[name] ?? "");
 }

@@ -1,33 +1,21 @@
 /**
- * Which server to start: a pure choice with its reason, so that a log line can say why. Law: what a
+ * Which server to start, and whether again: a pure choice with its reason, so that a log line can say why. Law: what a
  * person has set is used or complained about, never passed over in silence, and in a restricted
  * window nothing that the folder brought along is run.
  */
 
-/** What asking an interpreter gave. */
-export interface Probe {
-  python: string;
-  /** Where it was found, in words: "the Python extension", "PATH". */
-  origin: string;
-  /** Of Python; missing when it could not be run. */
-  version?: string;
-  /** The version of Holdfast that it has. */
-  holdfast?: string;
-  problem?: string;
-}
+/**
+ * What asking an interpreter gave. `origin`: where it was found, in words; `version`: of Python, missing
+ * when it could not be run; `holdfast`: the version of Holdfast that it has.
+ */
+export type Probe = { python: string; origin: string } & Partial<Record<"version" | "holdfast" | "problem", string>>;
 
-export interface Facts {
+/** `selected`: by the person for the folder; `own`: of the private environment; `bundled`: the extension's version. */
+export interface Facts extends Partial<Record<"python" | "selected" | "own", Probe>> {
   trusted: boolean;
   /** `holdfast.server.path`, when set, and whether there is such a file. */
   serverPath?: { path: string; exists: boolean };
-  /** `holdfast.python`, when set. */
-  python?: Probe;
-  /** The interpreter that is selected for the folder. */
-  selected?: Probe;
   onPath: readonly Probe[];
-  /** The private environment, when there is one. */
-  own?: Probe;
-  /** The version of the server that the extension brings; missing when it brings none. */
   bundled?: string;
 }
 
@@ -36,7 +24,10 @@ export type Choice =
   | { kind: "install"; python: string; reason: string }
   | { kind: "instructions"; reason: string };
 
-export const OLDEST_PYTHON = "3.11";
+const OLDEST_PYTHON = "3.11";
+const CRASHES_MAX = 5;
+const CRASH_WINDOW_MS = 180_000;
+const BY_NUMBERS = new Intl.Collator("en", { numeric: true });
 
 export function choose({ trusted, serverPath, python, selected, onPath, own, bundled }: Facts): Choice {
   if (serverPath) {
@@ -69,12 +60,13 @@ export function choose({ trusted, serverPath, python, selected, onPath, own, bun
   return instructions(because(`${none} ${next}, or name one in the setting holdfast.python`));
 }
 
-/** Whether version `version` is `wanted` or newer; parts that are no numbers count as 0. */
-export function atLeast(version: string, wanted: string): boolean {
-  const numbers = (text: string) => text.split(".").map((part) => Number.parseInt(part, 10) || 0);
-  const [have, want] = [numbers(version), numbers(wanted)];
-  const index = want.findIndex((part, at) => part !== (have[at] ?? 0));
-  return index < 0 || (have[index] ?? 0) > (want[index] ?? 0);
+/** Whether version `version` is `wanted` or newer. */
+export const atLeast = (version: string, wanted: string): boolean => BY_NUMBERS.compare(version, wanted) >= 0;
+
+/** The crashes that count with the one at `now`, and the wait until a restart; without one it is a loop. */
+export function afterCrash(earlier: readonly number[], now: number): { crashes: number[]; delayMs?: number } {
+  const crashes = [...earlier.filter((time) => now - time < CRASH_WINDOW_MS), now];
+  return crashes.length < CRASHES_MAX ? { crashes, delayMs: 500 * (crashes.length - 1) } : { crashes };
 }
 
 function lacking(probe: Probe, wanted: string | undefined): string | undefined {

@@ -3,6 +3,7 @@
  * only what the clock changes is added here.
  */
 
+import { duration } from "../../webview/words";
 import type { Phase, SessionEntry, Status } from "../protocol";
 
 /** Urgency (what needs a person most is the highest), ThemeIcon, theme colour. */
@@ -26,7 +27,7 @@ export function look(status: Status, now: number) {
   const own = LOOKS[status.phase] ?? LOOKS.idle;
   const [urgency, icon, color] = status.progress && own[0] < LOOKS.compacting[0] ? LOOKS.compacting : own;
   const said = status.label ?? (own === LOOKS.idle ? "" : status.phase.replace(/[A-Z]/g, " $&").toLowerCase());
-  const left = ticks(status) ? ` ${seconds((status.retryAt ?? now) - now)}` : "";
+  const left = ticks(status) ? ` ${duration(Math.ceil(((status.retryAt ?? now) - now) / 1000) * 1000)}` : "";
   return { urgency, icon: status.readOnly ? "lock" : icon, color, text: said.replace("waiting", `waiting${left}`) };
 }
 
@@ -39,13 +40,6 @@ export function mostUrgent(entries: readonly SessionEntry[], now: number): Sessi
   return [...entries].sort((a, b) => urgency(b) - urgency(a) || b.updatedAt - a.updatedAt)[0];
 }
 
-/** A round duration: "12 s", "3 min", "2 h". */
-export function seconds(ms: number): string {
-  const whole = Math.max(0, Math.ceil(ms / 1000));
-  if (whole < 100) return `${whole} s`;
-  return whole < 5_400 ? `${Math.round(whole / 60)} min` : `${Math.round(whole / 3_600)} h`;
-}
-
 /** How long ago: "now", "5 min", "3 h", "12 d". */
 export function ago(then: number, now: number): string {
   const minutes = Math.floor((now - then) / 60_000);
@@ -54,3 +48,10 @@ export function ago(then: number, now: number): string {
 }
 
 export const titleOf = (session: Pick<SessionEntry, "title">): string => session.title.trim() || "New session";
+
+export const folderName = ({ workspaceUri = "" }: SessionEntry): string =>
+  decodeURIComponent(workspaceUri.replace(/\/+$/, "").split("/").at(-1) ?? "");
+
+/** The command that shows a session. */
+export const opening = ({ sessionId }: { sessionId: string }, title = "Open") =>
+  ({ command: "holdfast.ui.openSession", title, arguments: [{ sessionId }] });

@@ -1,96 +1,106 @@
-/** The view of sessions: this folder's, then other folders'; archived ones are hidden. */
+/**
+ * Where the states of sessions are shown. The tree: this folder's sessions, then other folders';
+ * archived ones are hidden. The status bar: the session that needs a person most, or the server.
+ */
 
 import * as vscode from "vscode";
+import { isBusy } from "../../webview/words";
 import type { SessionEntry } from "../protocol";
-import { Owner } from "../ui";
-import { ago, look, statusOf, ticks, titleOf } from "./look";
+import type { Connection } from "../server";
+import { run } from "../ui";
+import { ago, folderName, look, mostUrgent, opening, statusOf, titleOf } from "./look";
 import type { Sessions } from "./model";
 
-export type Node = { kind: "group"; here: boolean } | { kind: "session"; sessionId: string };
+type Node = SessionEntry | { here: boolean };
 
-const REDRAW_MS = 250;
-const TICK_MS = 1_000;
+const AT_REST = "comment-discussion";
 const TITLE_CHARS_MAX = 28;
 const { Expanded, Collapsed } = vscode.TreeItemCollapsibleState;
 
-export class SessionTree extends Owner implements vscode.TreeDataProvider<Node> {
-  private readonly changes = this.own(new vscode.EventEmitter<void>());
-  readonly onDidChangeTreeData = this.changes.event;
-  readonly view: vscode.TreeView<Node>;
-  private timer: NodeJS.Timeout | undefined;
-
-  constructor(private readonly sessions: Sessions) {
-    super();
-    const options = { treeDataProvider: this, showCollapseAll: true };
-    this.view = this.own(vscode.window.createTreeView<Node>("holdfast.sessions", options));
-    this.own(sessions.onChange(() => this.redraw(REDRAW_MS)));
-    this.own({ dispose: () => clearTimeout(this.timer) });
-  }
-
-  getChildren(group?: Node): Node[] {
-    const [here, elsewhere] = [this.listed(true), this.listed(false)];
-    if (group === undefined && elsewhere.length > 0) {
-      return [...(here.length > 0 ? [{ kind: "group" as const, here: true }] : []), { kind: "group", here: false }];
-    }
-    return (group?.kind === "group" && !group.here ? elsewhere : here).map(node);
-  }
-
-  getTreeItem(given: Node): vscode.TreeItem {
-    if (given.kind === "group") {
-      const open = given.here || this.listed(true).length === 0;
-      const item = new vscode.TreeItem(given.here ? "This folder" : "Other folders", open ? Expanded : Collapsed);
-      return Object.assign(item, { id: given.here ? "here" : "elsewhere", contextValue: "group" });
-    }
-    const entry = this.sessions.get(given.sessionId);
-    return entry ? this.item(entry) : new vscode.TreeItem("");
-  }
-
-  private listed(here: boolean): SessionEntry[] {
-    return this.sessions.all().filter((entry) => !entry.archived && this.sessions.isHere(entry) === here);
-  }
-
-  private item(entry: SessionEntry): vscode.TreeItem {
-    const [now, status, title] = [Date.now(), statusOf(entry), titleOf(entry)];
-    const { icon, color, text } = look(status, now);
-    const unread = this.sessions.isUnread(entry);
-    const folder = this.sessions.isHere(entry) ? "" : folderName(entry);
-    // The state is what a narrow view must still show.
-    const short = text && title.length > TITLE_CHARS_MAX;
-    const label = short ? `${title.slice(0, TITLE_CHARS_MAX - 1).trimEnd()}…` : title;
-    const mark = unread && status.phase === "idle" ? { icon: "circle-filled", color: "charts.blue" } : { icon, color };
-    const changed = `Changed ${new Date(entry.updatedAt).toLocaleString()}`;
-    const lines = [title, text && `State: ${text}`, status.message, status.advice, folder && `Folder: ${folder}`, changed];
-    return {
-      label: unread ? { label, highlights: [[0, label.length]] } : label,
-      id: entry.sessionId,
-      contextValue: "session",
-      description: [text || (unread ? "new" : ago(entry.updatedAt, now)), folder].filter(Boolean).join(" · "),
-      iconPath: new vscode.ThemeIcon(mark.icon, mark.color ? new vscode.ThemeColor(mark.color) : undefined),
-      tooltip: lines.filter(Boolean).join("\n"),
-      accessibilityInformation: { label: [title, unread && "unread", text, folder].filter(Boolean).join(", ") },
-      command: opening(entry),
-    };
-  }
-
-  private redraw(delay: number): void {
-    this.timer ??= setTimeout(() => {
-      this.timer = undefined;
-      this.changes.fire();
-      const entries = this.sessions.all();
-      const asking = entries.filter((entry) => entry.phase === "asking").length;
-      const fresh = entries.filter((entry) => !entry.archived && this.sessions.isUnread(entry)).length;
-      const tooltip = [asking && `${asking} asking`, fresh && `${fresh} unread`].filter(Boolean).join(", ");
-      this.view.badge = tooltip ? { value: asking + fresh, tooltip } : undefined;
-      if (this.view.visible && entries.some((entry) => ticks(statusOf(entry)))) this.redraw(TICK_MS);
-    }, delay);
-  }
+export function showTree(sessions: Sessions): vscode.TreeView<Node> {
+  const view = vscode.window.createTreeView<Node>("holdfast.sessions", {
+    showCollapseAll: true,
+    treeDataProvider: {
+      onDidChangeTreeData: sessions.onChange,
+      getChildren: (group) => (group ? sessions.listed("here" in group && group.here) : top(sessions)),
+      getTreeItem: (node) => ("here" in node ? groupItem(sessions, node.here) : sessionItem(sessions, node)),
+    },
+  });
+  sessions.onChange(() => {
+    const entries = sessions.all();
+    const asking = entries.filter((entry) => entry.phase === "asking").length;
+    const fresh = entries.filter((entry) => !entry.archived && sessions.isUnread(entry)).length;
+    const tooltip = [asking && `${asking} asking`, fresh && `${fresh} unread`].filter(Boolean).join(", ");
+    view.badge = tooltip ? { value: asking + fresh, tooltip } : undefined;
+  });
+  return view;
 }
 
-export const node = ({ sessionId }: { sessionId: string }): Node => ({ kind: "session", sessionId });
+/** This folder's sessions by themselves while there are no others. */
+function top(sessions: Sessions): Node[] {
+  const here = sessions.listed(true);
+  if (sessions.listed(false).length === 0) return here;
+  return [...(here.length > 0 ? [{ here: true }] : []), { here: false }];
+}
 
-/** The command that shows a session. */
-export const opening = (entry: { sessionId: string }, title = "Open"): vscode.Command =>
-  ({ command: "holdfast.ui.openSession", title, arguments: [node(entry)] });
+function groupItem(sessions: Sessions, here: boolean): vscode.TreeItem {
+  const open = here || sessions.listed(true).length === 0;
+  const item = new vscode.TreeItem(here ? "This folder" : "Other folders", open ? Expanded : Collapsed);
+  return Object.assign(item, { id: here ? "here" : "elsewhere", contextValue: "group" });
+}
 
-export const folderName = ({ workspaceUri = "" }: SessionEntry): string =>
-  decodeURIComponent(workspaceUri.replace(/\/+$/, "").split("/").at(-1) ?? "");
+function sessionItem(sessions: Sessions, entry: SessionEntry): vscode.TreeItem {
+  const [now, status, title] = [Date.now(), statusOf(entry), titleOf(entry)];
+  const { icon, color, text } = look(status, now);
+  const unread = sessions.isUnread(entry);
+  const folder = sessions.isHere(entry) ? "" : folderName(entry);
+  // The state is what a narrow view must still show.
+  const short = text && title.length > TITLE_CHARS_MAX;
+  const label = short ? `${title.slice(0, TITLE_CHARS_MAX - 1).trimEnd()}…` : title;
+  const mark = unread && status.phase === "idle" ? { icon: "circle-filled", color: "charts.blue" } : { icon, color };
+  const said = [status.message, status.advice, folder && `Folder: ${folder}`];
+  const changed = `Changed ${new Date(entry.updatedAt).toLocaleString()}`;
+  return {
+    label: unread ? { label, highlights: [[0, label.length]] } : label,
+    id: entry.sessionId,
+    contextValue: "session",
+    description: [text || (unread ? "new" : ago(entry.updatedAt, now)), folder].filter(Boolean).join(" · "),
+    iconPath: new vscode.ThemeIcon(mark.icon, mark.color ? new vscode.ThemeColor(mark.color) : undefined),
+    tooltip: [title, text && `State: ${text}`, ...said, changed].filter(Boolean).join("\n"),
+    accessibilityInformation: { label: [title, unread && "unread", text, folder].filter(Boolean).join(", ") },
+    command: opening(entry),
+  };
+}
+
+export function showStatus(sessions: Sessions): vscode.Disposable {
+  const { server } = sessions;
+  const item = vscode.window.createStatusBarItem("holdfast.status", 1, 50);
+  item.name = "Holdfast";
+  const draw = () => {
+    const { connection } = server;
+    const entry = connection.state === "connected" ? mostUrgent(sessions.listed(true), Date.now()) : undefined;
+    void run("setContext", "holdfast.working", isBusy(entry?.phase));
+    const { icon, text, warn, ...more } = entry ? ofSession(entry) : ofServer(connection);
+    const label = text ? `Holdfast: ${text}` : "Holdfast";
+    const backgroundColor = warn ? new vscode.ThemeColor("statusBarItem.warningBackground") : undefined;
+    const accessibilityInformation = { label, role: "button" };
+    Object.assign(item, { ...more, text: `$(${icon}) ${label}`, accessibilityInformation, backgroundColor });
+  };
+  draw();
+  item.show();
+  return vscode.Disposable.from(item, server.onConnection(draw), sessions.onChange(draw));
+}
+
+function ofSession(entry: SessionEntry) {
+  const status = statusOf(entry);
+  const { icon, text } = look(status, Date.now());
+  const tooltip = [titleOf(entry), text, status.message, status.advice].filter(Boolean).join("\n");
+  const warn = status.phase === "paused" || status.phase === "asking";
+  return { icon: text ? icon : AT_REST, text, tooltip, warn, command: opening(entry) };
+}
+
+function ofServer({ state, message: tooltip = "Holdfast: open the chat" }: Connection) {
+  const [warn, resting] = [state === "stopped", state === "idle" || state === "connected"];
+  const icon = resting ? AT_REST : warn ? "error" : "loading~spin";
+  return { icon, text: resting ? "" : state, tooltip, warn, command: `holdfast.ui.${warn ? "showLog" : "focusChat"}` };
+}

@@ -23,7 +23,10 @@ function summary(gaps) {
 
 /** Runs in the page: streams for `seconds` and returns the gaps between frames. */
 function stream({ seconds, rate, words, first }) {
-  const put = (id, text) => ({ op: "put", item: { id, seq: 1, atMs: Date.now(), kind: "text", text, state: "streaming" } });
+  const put = (id, text) => ({
+    op: "put",
+    item: { id, seq: 1, atMs: Date.now(), kind: "text", text, state: "streaming" },
+  });
   const gaps = [];
   let sent = 0;
   if (first) host.tell({ type: "changes", changes: [put("long", "")] });
@@ -79,7 +82,8 @@ function append({ from, count }) {
   return new Promise((resolve) => {
     let n = from;
     const frame = () => {
-      for (let i = 0; i < 10 && n < from + count; i++, n++) host.tell({ type: "changes", changes: [{ op: "put", item: made(n) }] });
+      for (let i = 0; i < 10 && n < from + count; i++, n++)
+        host.tell({ type: "changes", changes: [{ op: "put", item: made(n) }] });
       n < from + count ? requestAnimationFrame(frame) : setTimeout(resolve, 300);
     };
     frame();

@@ -11,7 +11,12 @@ let made = 0;
 const base = () => ({ id: `i${++made}`, seq: made, atMs: now - 64_000 + made * 10, turnId: "t1" });
 const prompt = (text: string, more: Partial<Item> = {}): Item =>
   ({ ...base(), kind: "prompt", promptId: `p${made}`, text, state: "sent", ...more }) as Item;
-const text = (words: string, state: "done" | "streaming" | "cut" = "done"): Item => ({ ...base(), kind: "text", text: words, state });
+const text = (words: string, state: "done" | "streaming" | "cut" = "done"): Item => ({
+  ...base(),
+  kind: "text",
+  text: words,
+  state,
+});
 const tool = (title: string, more: Partial<ToolItem> = {}): ToolItem => ({
   ...base(),
   kind: "tool",
@@ -28,7 +33,8 @@ const tool = (title: string, more: Partial<ToolItem> = {}): ToolItem => ({
 const notice = (code: string, level: "info" | "warning" | "error", words: string, more: Partial<Item> = {}): Item =>
   ({ ...base(), kind: "notice", code, level, text: words, ...more }) as Item;
 
-const ANSWER = `The retry loop sleeps **before** it looks at the \`stop\` flag, so a stop during the wait is only seen after it. Two things follow:
+const ANSWER = `The retry loop sleeps **before** it looks at the \`stop\` flag, so a stop during the wait
+is only seen after it. Two things follow:
 
 1. \`Retry.run\` has to wait on the flag and the timer together.
 2. The deadline must count from the *first* attempt, not from the last one.
@@ -65,14 +71,23 @@ const conversation: Item[] = [
     state: "done",
     elapsedMs: 8400,
   },
-  tool("Read src/retry.py 1-120", { name: "read", path: "src/retry.py", input: { path: "src/retry.py" }, output: "1  import asyncio" }),
+  tool("Read src/retry.py 1-120", {
+    name: "read",
+    path: "src/retry.py",
+    input: { path: "src/retry.py" },
+    output: "1  import asyncio",
+  }),
   tool('Search for "stopped" in src', { name: "grep" }),
   text(ANSWER),
   tool("Edit src/retry.py", {
     name: "edit",
     path: "src/retry.py",
     hasDiff: true,
-    input: { path: "src/retry.py", old: "await sleep(delay_s)", new: "if await self.stopped.wait_for(delay_s):\n    raise Stopped()" },
+    input: {
+      path: "src/retry.py",
+      old: "await sleep(delay_s)",
+      new: "if await self.stopped.wait_for(delay_s):\n    raise Stopped()",
+    },
   }),
   tool("Run pytest tests/test_retry.py", {
     input: { command: "pytest -q tests/test_retry.py" },
@@ -124,7 +139,12 @@ const show = (items: Item[], more: Partial<Session> = {}): ToView[] => [
 const during = (state: Partial<Status>, items = conversation): ToView[] =>
   show(items, { status: status(state), phase: status(state).phase });
 
-const asking = tool("Run npm install --save-dev vitest", { state: "asking", questionId: "q1", startedAt: undefined, endedAt: undefined });
+const asking = tool("Run npm install --save-dev vitest", {
+  state: "asking",
+  questionId: "q1",
+  startedAt: undefined,
+  endedAt: undefined,
+});
 const question = {
   questionId: "q1",
   sessionId: SESSION,
@@ -160,7 +180,11 @@ export const scenes: Record<string, ToView[]> = {
     tool("Write src/new.py", { state: "writing", startedAt: undefined }),
     text(ANSWER.slice(0, 620), "streaming"),
   ]),
-  asking: show([...conversation.slice(0, 3), asking], { status: status({ phase: "asking", label: "asking" }), phase: "asking", questions: [question] }),
+  asking: show([...conversation.slice(0, 3), asking], {
+    status: status({ phase: "asking", label: "asking" }),
+    phase: "asking",
+    questions: [question],
+  }),
   waiting: during(
     {
       phase: "waiting",
@@ -285,7 +309,11 @@ export const scenes: Record<string, ToView[]> = {
     {
       type: "refused",
       promptId: "p9",
-      draft: { text: "Try again with\nthe other approach", mentions: [{ path: "src/retry.py", startLine: 10, endLine: 24 }], images: [] },
+      draft: {
+        text: "Try again with\nthe other approach",
+        mentions: [{ path: "src/retry.py", startLine: 10, endLine: 24 }],
+        images: [],
+      },
       message: "The prompt was not sent.",
       action: "Another server owns this session; close it there first.",
     },

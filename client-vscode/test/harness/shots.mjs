@@ -58,7 +58,13 @@ const prepare = {
     await page.locator(".banner .fold-summary").click();
   },
 };
-const scene = { folds: "conversation", files: "conversation", editing: "conversation", pending: "conversation", scrolled: "conversation" };
+const scene = {
+  folds: "conversation",
+  files: "conversation",
+  editing: "conversation",
+  pending: "conversation",
+  scrolled: "conversation",
+};
 
 await onStage(async (page, address) => {
   for (const theme of ["light", "dark", "contrast"]) {

@@ -11,9 +11,11 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const here = dirname(fileURLToPath(import.meta.url));
-const CSP = "default-src 'none'; script-src 'self'; style-src 'self'; require-trusted-types-for 'script'; trusted-types 'none'";
+const CSP =
+  "default-src 'none'; script-src 'self'; style-src 'self'; require-trusted-types-for 'script'; trusted-types 'none'";
 const PAGE = `<!doctype html><html lang="en"><meta charset="utf-8"><title>Holdfast chat</title>
-<link rel="stylesheet" href="themes.css"><link rel="stylesheet" href="main.css"><body><div id="root"></div><script src="harness.js"></script><script src="main.js"></script>`;
+<link rel="stylesheet" href="themes.css"><link rel="stylesheet" href="main.css"><body><div id="root"></div>
+<script src="harness.js"></script><script src="main.js"></script>`;
 const TYPES = { js: "text/javascript", css: "text/css" };
 
 async function bundled() {
@@ -45,7 +47,10 @@ export async function onStage(play, browserArguments = []) {
     response.end(content);
   });
   await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const browser = await chromium.launch({ executablePath: process.env.CHROMIUM, args: ["--no-sandbox", ...browserArguments] });
+  const browser = await chromium.launch({
+    executablePath: process.env.CHROMIUM,
+    args: ["--no-sandbox", ...browserArguments],
+  });
   try {
     const context = await browser.newContext({
       viewport: { width: Number(process.env.WIDTH ?? 440), height: 860 },
@@ -54,7 +59,10 @@ export async function onStage(play, browserArguments = []) {
     const page = await context.newPage();
     const problems = [];
     page.on("pageerror", (error) => problems.push(`${error}`));
-    page.on("console", (message) => message.type() === "error" && !message.text().includes("favicon") && problems.push(message.text()));
+    page.on(
+      "console",
+      (message) => message.type() === "error" && !message.text().includes("favicon") && problems.push(message.text()),
+    );
     await play(page, `http://127.0.0.1:${server.address().port}/`, context);
     if (problems.length > 0) throw new Error(`the page reported:\n${[...new Set(problems)].join("\n")}`);
   } finally {

@@ -23,7 +23,7 @@ test("200 deltas a second for a minute: the 95th percentile of frame gaps is at 
   await editor.showViews();
   await editor.newSession();
   // The pause is what remains of 5 ms when the simulator has done its work for one delta.
-  await simulator.play({ respond: says(markdown(DELTAS * DELTA_CHARS), 4.2, DELTA_CHARS) });
+  await simulator.play({ respond: says(markdown(DELTAS * DELTA_CHARS), 2.8, DELTA_CHARS) });
   await chat.send("Write a long report.");
   await chat.says(/Section 1\b/).waitFor();
   const finish = await recordFrameGaps(await chat.frame());
