@@ -20,7 +20,7 @@ test("the walkthrough leads from the key, typed into the input box, to a new ses
   await workbench.pick("Get Started with Holdfast");
   const walkthrough = page.locator(".gettingStartedContainer");
   await walkthrough.getByRole("button", { name: "Set API Key" }).waitFor();
-  await pictures.take("walkthrough", { publish: true });
+  await pictures.take("walkthrough");
   await walkthrough.getByRole("button", { name: "Set API Key" }).click();
   await workbench.pick("API key");
   await workbench.quickInput.locator('input[type="password"]').waitFor();
@@ -41,7 +41,7 @@ test("P3: the first prompt gets its answer, drawn as Markdown while it arrives",
   await chat.stop.waitFor({ state: "detached" });
   await chat.conversation.locator("code", { hasText: "def parse(text: str)" }).waitFor();
   assert.equal(await chat.conversation.getByRole("listitem").count(), 2);
-  await pictures.take("first-answer", { publish: true });
+  await pictures.take("first-answer");
 });
 
 test("P11: the key went to the API, and the session is in the list", async () => {

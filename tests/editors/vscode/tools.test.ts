@@ -24,7 +24,7 @@ test("an edit asks first, with its change one click away", async () => {
   await editor.newSession();
   await chat.send("Add types to the greeting.");
   await chat.button("Allow").waitFor();
-  await pictures.take("permission", { publish: true });
+  await pictures.take("permission");
   assert.equal(codeServer.read("greeting.py"), BEFORE, "nothing is written before it is allowed");
   await chat.button("Open diff").click();
   await workbench.diff.modified.getByText("name: str").waitFor();

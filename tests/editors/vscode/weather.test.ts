@@ -84,7 +84,7 @@ test("P12: 401 pauses in plain words, with the raw error behind a click; a new k
   await chat.send("Let me in.");
   await chat.banner(/key/).waitFor();
   await workbench.statusItem("Holdfast: paused").waitFor();
-  await pictures.take("paused", { publish: true });
+  await pictures.take("paused");
   await chat.button("Raw error").click();
   await chat.banner(/authentication_error/).waitFor();
   await chat.button("Set API key").click();
