@@ -43,7 +43,7 @@ QUIETLY := $(CURDIR)/.ci/quietly env
 
 .PHONY: help
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: setup
 setup: $(SERVER) $(if $(HAS_NPM),$(VSIX)) ## create .venv with .venv/bin/holdfast in it; with npm there, build the VS Code client
@@ -111,7 +111,7 @@ crashes: $(DEV) ## set up, then kill servers under load and compare (POINTS=1000
 .PHONY: survival
 survival: $(DEV) ## set up, then write docs/survival.md from what the tests play
 	@echo "survival: writing docs/survival.md"
-	@$(BIN)/python tests/e2e/survival.py > docs/survival.md.new
+	@PYTHONPATH=tests $(BIN)/python -m e2e.survival > docs/survival.md.new
 	@mv docs/survival.md.new docs/survival.md
 
 .PHONY: simulate
@@ -119,6 +119,11 @@ simulate: $(DEV) ## set up, then crash the core at random, deterministically (SE
 	@echo "simulate: sessions in a hostile world; a failure prints its seed"
 	@PYTHONPATH=tests $(BIN)/python -m simulation $(if $(SEED),--seed $(SEED)) \
 		$(if $(SEEDS),--seeds $(SEEDS)) $(if $(SECONDS),--seconds $(SECONDS)) $(if $(STEPS),--steps $(STEPS))
+
+.PHONY: differential
+differential: $(DEV) ## set up, then compare grammar and simulator on generated histories (N=100000 SEED=1)
+	@echo "differential: the grammar against the simulator"
+	@PYTHONPATH=tests $(BIN)/python -m differential --histories $(or $(N),100000) --seed $(or $(SEED),1)
 
 .PHONY: lock
 lock: $(DEV) ## pin the dependencies anew from pyproject.toml (UPGRADE=1 for the newest ones)

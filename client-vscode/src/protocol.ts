@@ -34,7 +34,7 @@ export interface Commands {
   "holdfast.session.list": [{ follow: boolean }, { sessions: SessionEntry[] }];
   "holdfast.session.open": [Of & { sinceSeq?: number; view: "items" }, OpenedSession];
   "holdfast.session.rename": [Of & { title: string }, unknown];
-  "holdfast.session.repair": [Of & { dryRun?: boolean; undo?: string }, { findings: Finding[] }];
+  "holdfast.session.repair": [Of & { dryRun?: boolean; undo?: string }, { findings: unknown[]; report: string }];
   "holdfast.session.rewind": [Of & { promptId: string }, unknown];
   "holdfast.session.state": [Of, Status & { questions: Question[] }];
   "holdfast.session.undoCompaction": [Of, { compactionId: string | null }];
@@ -51,9 +51,9 @@ export type Argument<K extends CommandName> = Commands[K][0];
 export type Result<K extends CommandName> = Commands[K][1];
 
 export type Phase =
-  "idle" | "queued" | "compacting" | "requesting" | "streaming" | "asking" | "runningTools" | "waiting" | "paused";
+  | "idle" | "queued" | "compacting" | "repairing" | "requesting" | "streaming"
+  | "asking" | "runningTools" | "waiting" | "paused";
 export type Answer = "allow" | "allowAlways" | "deny";
-type Finding = { rule: string; detail: string };
 type KeySource = "client" | "environment" | "none";
 export type ExportFormat = "jsonl" | "markdown" | "claude-code";
 

@@ -14,6 +14,7 @@ from holdfast.agent.supervisor import Supervisor
 from holdfast.journal.sqlite import SqliteStore
 from holdfast.model.anthropic_adapter import AnthropicModel
 from holdfast.model.credentials import CredentialSource
+from holdfast.model.endpoints import endpoint_of
 from holdfast.settings import Continue, Settings
 from holdfast.tools.permissions import Answer, Rule
 from holdfast.tools.registry import Toolbox
@@ -37,6 +38,7 @@ def agent_settings(settings: Settings) -> AgentSettings:
         retry_budget_s=settings.retry.budget_s,
         retry_max_delay_s=settings.retry.max_delay_s,
         prices=settings.prices,
+        endpoint=endpoint_of(settings.base_url),
         continue_interrupted=settings.continue_interrupted is Continue.ALWAYS,
         permissions=tuple(
             Rule(rule.tool, rule.pattern, Answer(rule.answer.value))

@@ -56,6 +56,9 @@ class PlayedModel:
             await asyncio.sleep(0)
         yield port.ResponseEnded("tool_use" if called else "end_turn", None, {"output_tokens": 5})
 
+    async def count_tokens(self, request: port.ModelRequest) -> int:
+        return 10
+
     async def capabilities(self, model: str) -> port.Capabilities:
         return port.Capabilities(model, 200_000, 32_000, "played")
 

@@ -218,7 +218,7 @@ async def test_C07_a_missing_key_pauses_and_a_new_key_continues_the_same_turn(
 async def test_P3_the_next_prompt_takes_over_from_a_turn_that_cannot_go_on(tmp_path: Path) -> None:
     async with room(
         tmp_path,
-        step(fault={"name": "bad-request"}),
+        step(fault={"name": "low-credit"}),
         step({"last_user_contains": "second"}, say="This works."),
     ) as session:
         await session.prompt("first")

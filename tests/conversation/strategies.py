@@ -16,6 +16,7 @@ from holdfast.conversation.history import (
     History,
     Message,
     assistant,
+    from_wire,
     text,
     tool_result,
     user,
@@ -28,7 +29,8 @@ PIXEL = (
 words = st.sampled_from(["list the files", "done", "ärger ✓ 😀", "x", "  padded  ", "line\nline"])
 blanks = st.sampled_from(["", " ", "\n\n", "\t"])
 broken_words = st.sampled_from(["cut \ud83d", "\udc00", "a\ud800b"])
-any_words = st.one_of(words, blanks, broken_words, st.text(max_size=12))
+long_words = st.sampled_from(["long " * 3000, "\u00e4\U0001f600" * 2000])
+any_words = st.one_of(words, blanks, broken_words, st.text(max_size=12), long_words)
 ids = st.sampled_from(["t1", "t2", "t3", "", "a.b:1", "srvtoolu_1", "srvtoolu_2", "x" * 300])
 names = st.sampled_from(["run", "read", "", "a.b", "n" * 201, 'Task" >\n<parameter'])
 json_values = st.recursive(
@@ -63,8 +65,31 @@ def server_result(tool_id: str) -> Block:
 _TYPES = [
     "text", "image", "document", "tool_use", "tool_result", "thinking", "redacted_thinking",
     "server_tool_use", "web_search_tool_result", "mcp_tool_use", "compaction", "made_up",
-    "search_result", "container_upload", "tool_reference",
+    "search_result", "container_upload", "tool_reference", "mcp_tool_result", "browser_state",
+    "code_execution_tool_result", "tool_addition", "tool_removal",
 ]  # fmt: skip
+marks = st.one_of(
+    st.sampled_from([{"type": "ephemeral"}, {"type": "ephemeral", "ttl": "1h"}, None]),
+    st.sampled_from([{"type": "ephemeral", "ttl": "9h"}, {"type": "ephemeral", "by": "x"}, {}]),
+)
+sources = st.one_of(
+    st.just({"type": "base64", "media_type": "image/png", "data": PIXEL}),
+    st.just({"type": "text", "media_type": "text/plain", "data": "a page"}),
+    st.builds(
+        lambda parts, extra: {"type": "content", "content": parts, **extra},
+        st.one_of(any_words, st.lists(st.deferred(lambda: block_data), max_size=2)),
+        st.sampled_from([{}, {}, {"note": "mine"}]),
+    ),
+)
+callers = st.sampled_from(
+    [
+        {"type": "direct"},
+        {"type": "direct", "more": 1},
+        {"type": "code_execution_20260521", "tool_id": "srvtoolu_1"},
+        {"type": "code", "tool_id": "srvtoolu_1"},
+        None,
+    ]
+)
 _FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "text": st.one_of(any_words, json_values),
     "id": st.one_of(ids, json_values),
@@ -78,11 +103,14 @@ _FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "thinking": any_words,
     "signature": st.sampled_from(["sig", ""]),
     "data": any_words,
-    "source": st.one_of(
-        json_values, st.just({"type": "base64", "media_type": "image/png", "data": PIXEL})
-    ),
-    "citations": st.sampled_from([[], [{"type": "char_location"}], None]),
-    "caller": st.sampled_from([{"type": "direct"}, {"type": "code", "tool_id": "srvtoolu_1"}]),
+    "source": st.one_of(json_values, sources, sources),
+    "cache_control": st.one_of(marks, json_values),
+    "citations": st.sampled_from([[], [{"type": "char_location"}], None, {"enabled": True}, 3]),
+    "caller": callers,
+    "toolset_name": st.sampled_from(["computer", None, 3]),
+    "tool": st.sampled_from([{"type": "tool_reference", "name": "gone"}, {"definition": {}}]),
+    "index": st.integers(0, 3),
+    "_note": any_words,
     "title": any_words,
     "tool_name": names,
 }  # fmt: skip
@@ -110,13 +138,39 @@ surrogate_blocks = st.builds(
     lambda kind: Block(f'{{"type":"text","text":"half {kind} pair"}}'),
     st.sampled_from(["\\ud83d", "\\udc00"]),
 )
-blocks = st.one_of(likely_blocks, likely_blocks, block_data.map(Block.of), surrogate_blocks)
+special_blocks = st.builds(
+    lambda block, extra: Block.of({**block.data, **extra}),
+    likely_blocks,
+    st.fixed_dictionaries(
+        {},
+        optional={
+            "cache_control": marks,
+            "caller": callers,
+            "toolset_name": st.sampled_from(["computer", None]),
+            "index": st.just(1),
+        },
+    ),
+)
+blocks = st.one_of(
+    likely_blocks, likely_blocks, special_blocks, block_data.map(Block.of), surrogate_blocks
+)
 messages = st.builds(
     Message,
     st.sampled_from([USER, ASSISTANT, USER, ASSISTANT, SYSTEM]),
     st.lists(blocks, max_size=4).map(tuple),
 )
 garbage: st.SearchStrategy[History] = st.lists(messages, max_size=8).map(tuple)
+
+
+# What a client may find in a file: wrong roles, strings for lists and for blocks, nothing at all.
+wire_contents = st.one_of(
+    any_words, json_values, st.lists(st.one_of(block_data, any_words, json_values), max_size=3)
+)
+wire_messages = st.fixed_dictionaries(
+    {"role": st.sampled_from(["user", "assistant", "system", "tool", None, 3])},
+    optional={"content": wire_contents, "id": st.just("msg_1")},
+)
+wire_histories: st.SearchStrategy[History] = st.lists(wire_messages, max_size=6).map(from_wire)
 
 
 # --- valid by construction -----------------------------------------------------------------------
@@ -225,4 +279,6 @@ def mutated_histories(draw: st.DrawFn) -> History:
     return tuple(history)
 
 
-any_history: st.SearchStrategy[History] = st.one_of(garbage, mutated_histories(), valid_histories())
+any_history: st.SearchStrategy[History] = st.one_of(
+    garbage, wire_histories, mutated_histories(), valid_histories()
+)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from conversation import strategies as make
 from conversation.notation import parse, render
 from holdfast.conversation.history import Block, History, assistant, to_wire, tool_result, user
-from holdfast.conversation.quarantine import as_plain_text, quarantine
+from holdfast.conversation.quarantine import as_plain_text, hide_answer, quarantine
 from holdfast.conversation.rules import validate
 
 
@@ -64,3 +64,22 @@ def test_a_history_as_plain_text_is_valid_and_holds_nothing_but_text(history: Hi
     plain = as_plain_text((*history, assistant("so"))).history
     assert validate(plain) == ()
     assert {b["type"] for m in to_wire(plain) for b in m["content"]} == {"text"}
+
+
+@pytest.mark.survives("A35")
+def test_a_refused_answer_is_hidden_and_the_prompt_can_be_asked_anew() -> None:
+    history = parse("user: a / assistant: I cannot help with that. / user: b")
+    repaired = hide_answer(history, 1)
+    assert render(repaired.history) == "user: a / + user: b"
+    assert repaired.steps[0].rule == "A35"
+
+
+def test_the_calls_of_a_hidden_answer_stay_because_they_had_effects() -> None:
+    history = parse("user: a / think: s / assistant: no / use t1: x / result t1: ok / user: b")
+    repaired = hide_answer(history, 1)
+    assert render(repaired.history) == "user: a / use t1: x / result t1: ok / user: b"
+
+
+def test_only_answers_are_hidden() -> None:
+    with pytest.raises(ValueError, match=r"messages\.0 is not"):
+        hide_answer(parse("user: a"), 0)

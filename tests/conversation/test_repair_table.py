@@ -7,7 +7,7 @@ import hashlib
 import pytest
 
 from conversation.notation import parse, render
-from conversation.strategies import thinking, tool_use
+from conversation.strategies import PIXEL, thinking, tool_use
 from holdfast.conversation.history import Block, History, assistant, to_wire, tool_result, user
 from holdfast.conversation.outcomes import SENTENCES, Outcome
 from holdfast.conversation.profile import DEFAULT, Profile
@@ -349,7 +349,7 @@ def test_a_stale_tool_reference_becomes_text_and_the_rest_of_the_result_stays() 
 def test_a_picture_in_an_error_result_stays_and_the_error_is_told_in_words() -> None:
     picture = {
         "type": "image",
-        "source": {"type": "base64", "media_type": "image/png", "data": "x"},
+        "source": {"type": "base64", "media_type": "image/png", "data": PIXEL},
     }
     data = {"type": "tool_result", "tool_use_id": "t1", "content": [picture], "is_error": True}
     history = (user("go"), assistant(tool_use("t1")), user(Block.of(data)))
@@ -363,3 +363,46 @@ def test_a_step_names_the_rule_the_record_and_what_was_kept() -> None:
     step = repair(history).steps[0]
     assert (step.rule, step.origin, step.kept) == ("R40", "record-7", "the call")
     assert repair(history).history[-1].origin == ""
+
+
+# --- A10, A15, A33: manual thinking, marks on nothing, histories of other providers ---------------
+
+
+@pytest.mark.survives("A10")
+def test_a_turn_need_not_begin_with_thinking_because_no_request_thinks_manually() -> None:
+    loop = "user: go / use t1: x / result t1: ok / think: s / use t2: x / result t2: ok"
+    check_repair(loop, loop)
+
+
+@pytest.mark.survives("A15")
+def test_a_mark_on_an_empty_text_goes_with_the_text() -> None:
+    empty = Block.of({"type": "text", "text": "", "cache_control": {"type": "ephemeral"}})
+    history = (user("go", empty),)
+    assert [found.rule for found in validate(history)] == ["R81"]
+    assert repair(history).history == (user("go"),)
+
+
+@pytest.mark.survives("A33")
+def test_a_history_of_another_provider_keeps_every_call_with_its_result() -> None:
+    first, second = derived("functions.edit:3", 0), derived("", 0)
+    calls = [
+        Block.of({"type": "tool_use", "id": "functions.edit:3", "name": "edit", "input": '{"a":1'}),
+        Block.of({"type": "tool_use", "id": "", "name": "read.file", "input": {}}),
+    ]
+    results = [tool_result("functions.edit:3", "done"), tool_result("", "text")]
+    repaired = repair((user("go"), assistant(*calls), user(*results))).history
+    assert render(repaired) == (
+        f"user: go / use {first}: edit / use {second}: read_file "
+        f"/ result {first}: done / result {second}: text"
+    )
+    assert repaired[1].blocks[0].get("input") == {"_unparsed": '{"a":1'}
+    assert validate(repaired) == ()
+
+
+@pytest.mark.survives("A33")
+def test_a_chat_saved_with_an_open_call_goes_on() -> None:
+    check_repair(
+        "user: go / use call_1: x / use call_2: x / user: never mind",
+        "user: go / use call_1: x / use call_2: x / error call_1: [unknown] "
+        "/ error call_2: [unknown] / user: never mind",
+    )

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from conversation.notation import parse
-from conversation.strategies import server_result, server_use, thinking, tool_use
+from conversation.strategies import PIXEL, server_result, server_use, thinking, tool_use
 from holdfast.conversation.history import (
     Block,
     History,
@@ -22,7 +22,7 @@ from holdfast.conversation.rules import validate
 
 DIRECTIVE = "; the directive-only form (content: [] with output_config) is accepted at any position"
 TAGS = ", ".join(f"'{tag}'" for tag in sorted(DEFAULT.known_blocks))
-PNG = {"type": "base64", "media_type": "image/png", "data": "x"}
+PNG = {"type": "base64", "media_type": "image/png", "data": PIXEL}
 
 CODE = {"type": "code_execution_20260521", "tool_id": "srvtoolu_9"}
 
@@ -130,7 +130,7 @@ TABLE: list[tuple[str, History, str]] = [
     ("R51", asked(server_use("srvtoolu_1")),
      "messages.1: `web_search` tool use with id `srvtoolu_1` was found without a corresponding "
      "`web_search_tool_result` block"),
-    ("R51", asked(server_result("srvtoolu_1")),
+    ("R55", asked(server_result("srvtoolu_1")),
      "messages.1.content.0: unexpected `tool_use_id` found in `web_search_tool_result` blocks: "
      "srvtoolu_1. Each `web_search_tool_result` block must have a corresponding "
      "`server_tool_use` block before it."),

@@ -13,6 +13,7 @@ from holdfast.cli.client import Client
 from holdfast.simulator import Simulator
 
 LIMIT_S = 30.0
+KEY = "a-test-key-that-is-in-no-words"
 QUICK = {
     "retry": {"maxDelaySeconds": 0.1, "budgetSeconds": 20},
     "stream": {"idleWarnSeconds": 0.2, "idleCutSeconds": 1},
@@ -102,7 +103,7 @@ async def start(
         data_dir=root / "data",
         environment={
             "ANTHROPIC_BASE_URL": simulator.base_url,
-            "ANTHROPIC_API_KEY": "k",
+            "ANTHROPIC_API_KEY": KEY,
         },
         options={**QUICK, **options},
         listen=server.listen,

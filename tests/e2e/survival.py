@@ -1,8 +1,8 @@
 """`docs/survival.md`: what ends sessions elsewhere, and the test that plays it here.
 
 Law: a class is on the page if and only if a test says that it plays it, by its marker
-`survives("C03", ...)` or by the class in its name; nothing is claimed by hand. Printed by
-`python tests/e2e/survival.py`, written by `make survival`; `test_survival.py` compares.
+`survives("C03", ...)` or by the class in its name; nothing is claimed by hand, and what surviving
+costs is what a test asserts. `make survival` writes it; `test_survival.py` compares.
 """
 
 from __future__ import annotations
@@ -13,6 +13,9 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+
+from e2e.live_damage import PLAYS
+from e2e.survived import SURVIVED
 
 MARKER = "pytest.mark.survives"
 TESTS = Path(__file__).resolve().parents[1]
@@ -123,6 +126,7 @@ CLASSES = {
     "V5": "504 ten times",
     "V6": "kill -9 at any moment",
     "V7": "a damaged stored record",
+    "V8": "damaged histories and refusals nobody has seen",
     "V9": "mutants of real transcripts",
     "V10": "a simulated world of faults",
     "V11": "disk full, read-only, two servers, suspended",
@@ -147,6 +151,20 @@ it; the sentence is the test's name and says what happens instead. The rows are 
 (`make survival`), so a class that no test plays is not in a table but in the list at the end. The
 kill -9 campaign behind D27 and C10 can be played with as many points as one likes:
 `make crashes POINTS=1000`.
+"""
+
+_COSTS = """\
+### What it costs
+
+Each damage below is brought into a session of the real server: in a transcript that is imported, or
+while it is alive, by an answer, a tool, a prompt or the endpoint. Then two prompts are sent. Both
+are answered, the model still knows the beginning, and the second costs nothing more. *Refused* is
+how many requests for answers the API refused on the way: none where it can be known before.
+*Kept* is where every word of the damaged history is afterwards. `tests/e2e/survived.py` holds the
+numbers, `tests/e2e/test_poisoned_histories.py` asserts each.
+
+| class | damage | way in | refused | kept | what was changed |
+|---|---|---|---|---|---|
 """
 
 _IN_NAME = re.compile(r"(?<![a-z0-9])([a-d]\d\d|v\d{1,2})(?![a-z0-9])", re.IGNORECASE)
@@ -205,10 +223,23 @@ def page() -> str:
             if entry.code.startswith(letter)
         ]
         lines.append("")
+        if letter == "A":
+            lines += [_COSTS + "\n".join(_costs()), ""]
     missing = [code for code in CLASSES if code not in {entry.code for entry in entries}]
     lines += ["## Not played by a test", ""]
     lines += [", ".join(f"{code} {CLASSES[code]}" for code in missing) + ".", ""]
     return "\n".join(lines)
+
+
+def _costs() -> Iterator[str]:
+    """Yield the rows of the table of costs, by class."""
+    order = sorted(SURVIVED, key=lambda name: (name[0], int(name.split()[0][1:])))
+    for name in order:
+        code, _, damage = name.partition(" ")
+        found = SURVIVED[name]
+        way = "alive" if name in PLAYS else "imported"
+        changed = "<br>".join(found.changed) or "nothing"
+        yield f"| {code} | {damage} | {way} | {found.refused} | {found.kept} | {changed} |"
 
 
 if __name__ == "__main__":

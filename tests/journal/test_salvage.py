@@ -13,7 +13,7 @@ from pathlib import Path
 import apsw
 import attrs
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from holdfast.journal.schema import APPLICATION_ID, FORMAT
@@ -374,6 +374,7 @@ async def check_damaged(path: Path, damaged: bytes) -> None:
     raise AssertionError("damage that showed was not salvaged")
 
 
+@example([Blow(kind="zero sector", at=0.0234375, seed=156)])  # a session is not in the index
 @settings(max_examples=60, deadline=None)
 @given(st.lists(blows, min_size=1, max_size=3))
 def test_v7_whatever_pages_are_damaged_prefixes_come_back_and_nothing_is_invented(

@@ -343,7 +343,9 @@ async def test_a_session_is_managed_from_birth_to_deletion(
     assert [m["text"] for m in page["messages"]] == ["remember kelp"]
 
     checked = await editor.command("holdfast.session.repair", {**on, "dryRun": True})
-    assert checked == {"findings": [], "repairs": [], "applied": False}
+    assert checked.pop("report").startswith("# Repair of “")
+    assert checked.pop("applied") is False
+    assert checked == {"findings": [], "repairs": [], "changes": [], "inForce": []}
 
     exported = await editor.command("holdfast.session.export", {**on, "format": "claude-code"})
     (tmp_path / "old.jsonl").write_text(exported["content"], "utf-8")

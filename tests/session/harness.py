@@ -14,17 +14,29 @@ from holdfast.conversation.history import Block, text
 from holdfast.conversation.rules import validate
 from holdfast.session import events as ev
 from holdfast.session import inputs as inp
-from holdfast.session import view
+from holdfast.session import refusals, view
 from holdfast.session.failures import Failure, FailureKind
 from holdfast.session.fold import fold
+from holdfast.session.ladder import Answer, Blind
 from holdfast.session.lifecycle import advance
+from holdfast.session.rungs import Sent
 from holdfast.session.state import CallState, Phase, SessionState
+from session.climbing import examined
 
 LIMITS = inp.Limits(model="m", window_tokens=3_000, retry_budget_ms=60_000)
 
 
 CALL_EFFECTS = (inp.Judge, inp.LookBefore, inp.LookAfter, inp.LookForTrace, inp.RunTool)
 EVIDENCE = ev.FileEvidence(path="a.txt", sha256="0" * 64, size=3)
+
+REQUESTS = (inp.CallModel, inp.Examine)
+TELLING = (
+    "Output blocked by content filtering policy",
+    "max_tokens: 32000 > 8000, which is the maximum allowed number of output tokens for m",
+    "messages.1.content.0: Invalid `signature` in `thinking` block. The block is bound to a "
+    "different conversation.",
+    "prompt is too long: 4000 tokens > 2900 maximum",
+)
 
 LEFT = (
     None,
@@ -63,13 +75,13 @@ class World:
     def _take(self, effect: inp.Effect) -> None:
         match effect:
             case inp.AbortModel():
-                self.pending = [e for e in self.pending if not isinstance(e, inp.CallModel)]
+                self.pending = [e for e in self.pending if not isinstance(e, REQUESTS)]
             case inp.KillTools():
                 self.pending = [e for e in self.pending if not isinstance(e, CALL_EFFECTS)]
             case inp.AbortCompaction():
                 self.pending = [e for e in self.pending if not isinstance(e, inp.PrepareCompaction)]
             case inp.CallModel():
-                self.pending = [e for e in self.pending if not isinstance(e, inp.CallModel)]
+                self.pending = [e for e in self.pending if not isinstance(e, REQUESTS)]
                 self.requests += 1
                 problems = validate(view.messages(self.state))
                 assert not problems, f"P2: a request that breaks {problems[0]} would be sent"
@@ -113,6 +125,8 @@ class World:
         match self.state.phase:
             case Phase.REQUESTING | Phase.STREAMING:
                 assert inp.CallModel in wanted
+            case Phase.REPAIRING:
+                assert inp.Examine in wanted
             case Phase.WAITING:
                 assert inp.WakeAt in wanted
             case Phase.COMPACTING:
@@ -150,6 +164,11 @@ class World:
         match effect:
             case inp.CallModel():
                 self._respond(effect)
+            case inp.Examine():
+                self.pending.remove(effect)
+                outcome = examined(effect.case, self._answer)
+                given = inp.Examined(effect.turn_id, effect.prefix_version, effect.case, outcome)
+                self.give(given)
             case inp.Judge():
                 self.pending.remove(effect)
                 answer = self.random.choice(("allow", "allow", "ask", "deny"))
@@ -181,12 +200,20 @@ class World:
             case _:
                 self.pending.remove(effect)
 
+    def _answer(self, sent: Sent) -> Answer:
+        """Count like an API that dislikes something now and then, or cannot count."""
+        assert sent.history, "nothing is asked about nothing"
+        words = f"messages.{self.random.randint(0, len(sent.history))}: no"
+        failure = Failure(kind=FailureKind.INVALID_REQUEST, message=words)
+        return self.random.choice((None, None, refusals.read(failure), Blind.MISSING))
+
     def _respond(self, effect: inp.CallModel) -> None:
         kind = self.random.choice(("text", "tools", "fail", "partial", "cut", "odd"))
         if kind == "fail":
             self.pending.remove(effect)
-            failure = self.random.choice(list(FailureKind))
-            self.give(inp.Failed(Failure(kind=failure, message="no")))
+            kinds = (*FailureKind, *[FailureKind.INVALID_REQUEST] * 4)
+            words = self.random.choice(("no", "messages.0.content.0: no", "tools.0: no", *TELLING))
+            self.give(inp.Failed(Failure(kind=self.random.choice(kinds), message=words)))
             return
         started = ev.ResponseStarted(message_id=self.fresh("m"), model="m", input_tokens=10)
         if not (self.state.response and self.state.response.started):
@@ -268,7 +295,7 @@ class World:
         raise AssertionError(f"P3: the session does not come to rest: {self.state.phase}")
 
     def _kind(self) -> None:
-        order = (inp.CallModel, *CALL_EFFECTS, inp.PrepareCompaction, inp.WakeAt)
+        order = (inp.CallModel, inp.Examine, *CALL_EFFECTS, inp.PrepareCompaction, inp.WakeAt)
         effect = next(e for kind in order for e in self.pending if isinstance(e, kind))
         match effect:
             case inp.CallModel():

@@ -12,8 +12,9 @@ from typing import Final
 
 from holdfast.conversation.history import Message
 from holdfast.session import events as ev
-from holdfast.session.failures import POLICIES, Failure, Remedy
+from holdfast.session.failures import POLICIES, Failure, FailureKind, Remedy
 from holdfast.session.fold.responses import PROGRESS_CHARS
+from holdfast.session.ladder import EXTRA_REQUESTS_MAX
 from holdfast.session.state import SessionState, index_of
 
 Complain = Callable[[str, str], None]
@@ -43,6 +44,9 @@ class Ledger:
         self._texts: dict[int, str] = {}
         self._cut = ""
         self._covered: dict[str, tuple[Message, ...]] = {}
+        self._refusals = 0
+        self._taken: set[tuple[str, ...]] = set()
+        self._replaced: dict[str, dict[str, tuple[Message, ...]]] = {}
 
     def before(self, event: ev.Event, at_ms: int, state: SessionState, *, live: bool) -> None:
         """Check an event. `live` is whether it happens now and is not read once more."""
@@ -52,9 +56,12 @@ class Ledger:
         self._question(event)
         self._text(event)
         self._compaction(event, state)
+        self._ladder(event, state)
 
     def after(self, event: ev.Event, state: SessionState) -> None:
-        """Check that the text of an answer that was cut is in the history."""
+        """Check that what was cut, or taken back, is in the history."""
+        if isinstance(event, ev.RepairUndone):
+            self._undone(event, state)
         if not isinstance(event, ev.ResponseCut) or not self._cut.strip():
             return
         if not any(
@@ -63,6 +70,10 @@ class Ledger:
             for block in message.blocks
         ):
             self._complain("P1", "the text of a cut answer, which was shown, is lost")
+
+    def may_go_on(self) -> None:
+        """Somebody asked to go on and heard of no outcome: what was held back may begin."""
+        self._held = False
 
     # -- attempts and times ----------------------------------------------------------------------
 
@@ -127,6 +138,40 @@ class Ledger:
         longest_ms = max(RETRY_MAX_DELAY_MS, failure.retry_after_ms or 0)
         if policy.remedy in _AGAIN and spent_ms + longest_ms <= RETRY_BUDGET_MS:
             self._complain("P7", f"a turn was given up after {spent_ms} ms without progress")
+
+    # -- refusals --------------------------------------------------------------------------------
+
+    def _ladder(self, event: ev.Event, state: SessionState) -> None:
+        """A refusal costs two more requests at most; no rung is taken twice; all can be undone."""
+        match event:
+            case ev.RequestFailed() if event.failure.kind is FailureKind.INVALID_REQUEST:
+                self._refusals += 1
+                if self._refusals > 1 + EXTRA_REQUESTS_MAX:
+                    self._complain("P3", f"one refusal has cost {self._refusals} requests")
+            case ev.TurnStarted() | ev.ResponseFinished():
+                self._refusals = 0
+            case ev.ResponseCut() if len(self._cut.rstrip()) >= PROGRESS_CHARS:
+                self._refusals = 0
+            case ev.TurnResumed(by="user"):
+                self._refusals = 0
+                self._taken.clear()
+            case ev.HistoryRepaired():
+                self._replaced[event.repair_id] = {
+                    edit.origin: _of(edit.origin, state) for edit in event.edits
+                }
+                if event.cause is not None and event.cause.rung != "shrink":
+                    cause = event.cause
+                    taken = (cause.head, cause.rung, cause.place, cause.fragment)
+                    if taken in self._taken:
+                        self._complain("P3", f"a rung was taken twice: {taken}")
+                    self._taken.add(taken)
+            case _:
+                pass
+
+    def _undone(self, event: ev.RepairUndone, state: SessionState) -> None:
+        for origin, before in self._replaced.pop(event.repair_id, {}).items():
+            if before and _of(origin, state) != before:
+                self._complain("P4", f"{event.repair_id} was undone, but {origin} is changed still")
 
     # -- people ----------------------------------------------------------------------------------
 
@@ -196,3 +241,8 @@ class Ledger:
                     )
             case _:
                 pass
+
+
+def _of(origin: str, state: SessionState) -> tuple[Message, ...]:
+    """Return the messages of a record, as they stand."""
+    return tuple(message for message in state.messages if message.origin == origin)

@@ -15,11 +15,13 @@ from random import Random
 from typing import Any, Protocol
 
 from holdfast.conversation.history import Block, text
+from holdfast.conversation.rules import validate
 from holdfast.model import port
 from holdfast.session.failures import Failure, FailureKind
 from holdfast.tools.port import Question, Todo, ToolContext, ToolOutput
 from simulation.disk import Disk
 from simulation.loop import Process, SimulatedLoop
+from simulation.refusing import RefusingApi
 from simulation.witness import NONCE
 
 EPOCH_MS = 1_700_000_000_000
@@ -36,6 +38,7 @@ class Stage(Protocol):
     offset_ms: int
     effects: dict[int, int]
     model_trouble_rate: float
+    api: RefusingApi
 
     def outage(self) -> FailureKind | None: ...
     def kills(self, process: Process, where: str) -> bool: ...
@@ -90,14 +93,14 @@ class SimulatedModel:
         opened = OpenStream(session_id, self._process)
         self.open.add(opened)
         try:
-            yield self._items(request, session_id is not None)
+            yield self._items(request, session_id)
         finally:
             self.open.discard(opened)
 
     def _session_of_task(self) -> str | None:
         task = asyncio.current_task()
         words = task.get_name().split() if task else []
-        return words[1] if len(words) == 3 and words[0] == "request" else None
+        return words[1] if len(words) == 3 and words[0] in {"request", "examination"} else None
 
     def _check(self, session_id: str | None, request: port.ModelRequest) -> None:
         file = self._stage.disk.sessions.get(session_id) if session_id else None
@@ -106,20 +109,23 @@ class SimulatedModel:
         self._stage.note("model", f"{self._process.name} {session_id or 'summary'} request")
 
     async def _items(
-        self, request: port.ModelRequest, turn: bool
+        self, request: port.ModelRequest, session_id: str | None
     ) -> AsyncIterator[port.StreamItem]:
         stage, chance = self._stage, self._stage.chance
         if (kind := stage.outage()) is not None:
             stage.note("fault", f"{self._process.name} model fault: {kind}")
             raise port.ModelFailed(Failure(kind=kind, message="an outage"))
-        plan = self._turn(chance) if turn else self._summary(chance)
+        refused = stage.api.sent(session_id, request) if session_id is not None else None
+        if refused is not None:
+            raise port.ModelFailed(refused)
+        plan = self._turn(chance) if session_id is not None else self._summary(chance)
         fault_at = chance.randint(0, len(plan) + 1) if self._troubled(chance) else None
         for n, item in enumerate(plan):
             pause = 0.0 if stage.kind else chance.choice(PAUSES_S)
             await asyncio.sleep(pause)
             if n == fault_at:
                 stage.note("fault", f"{self._process.name} model fault at item {n}")
-                if await self._fault(chance, request):
+                if await self._fault(chance, request, begun=n > 0):
                     return
             if stage.kills(self._process, "while an answer arrives"):
                 await asyncio.sleep(1)
@@ -129,8 +135,11 @@ class SimulatedModel:
     def _troubled(self, chance: Random) -> bool:
         return not self._stage.kind and chance.random() < self._stage.model_trouble_rate
 
-    async def _fault(self, chance: Random, request: port.ModelRequest) -> bool:
-        """Fail in one of the ways a model can; True when the stream just ends."""
+    async def _fault(self, chance: Random, request: port.ModelRequest, *, begun: bool) -> bool:
+        """Fail in one of the ways a model can; True when the stream just ends.
+
+        A stream that has `begun` is watched for silence, one that has not for its first byte.
+        """
         match chance.choice(("kind", "kind", "kind", "end", "silence", "hang", "bug")):
             case "end":
                 return True
@@ -138,7 +147,7 @@ class SimulatedModel:
                 await asyncio.sleep(request.idle_cut_s)
                 raise port.ModelFailed(Failure(kind=FailureKind.STALLED, message="silence"))
             case "hang":
-                await asyncio.sleep(request.first_byte_timeout_s)
+                await asyncio.sleep(request.idle_cut_s if begun else request.first_byte_timeout_s)
                 raise port.ModelFailed(Failure(kind=FailureKind.TIMEOUT, message="no answer"))
             case "bug":
                 raise RuntimeError("a fault of our own")
@@ -212,6 +221,20 @@ class SimulatedModel:
             port.BlockDelta(index, "toolInput", "{"),
             port.BlockClosed(index, block),
         ]
+
+    async def count_tokens(self, request: port.ModelRequest) -> int:
+        stage, session_id = self._stage, self._session_of_task()
+        await asyncio.sleep(0.01)
+        if findings := validate(request.messages):
+            stage.complain("P2", f"an invalid history was counted: {findings[0]}")
+        if (kind := stage.outage()) is not None:
+            raise port.ModelFailed(Failure(kind=kind, message="an outage"))
+        refused = stage.api.counted(session_id, request) if session_id is not None else None
+        if refused is not None:
+            raise port.ModelFailed(refused)
+        if stage.kills(self._process, "while a request is counted"):
+            await asyncio.sleep(1)
+        return 10
 
     async def capabilities(self, model: str) -> port.Capabilities:
         await asyncio.sleep(0.01)

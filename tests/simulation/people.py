@@ -23,6 +23,8 @@ from simulation.parts import SimulatedModel, words
 
 EXPECTED = (AgentError, StoreError, ModelFailed)
 STOP_MAX_S = 0.25
+CALM_S = 1.0
+"""A write that failed this shortly before a stop may still be tried again before it."""
 
 
 class Host(Protocol):
@@ -40,6 +42,7 @@ class Stage(Protocol):
     disk: Disk
     loop: SimulatedLoop
     troubles: int
+    troubled_at: float
 
     def note(self, kind: str, what: str) -> None: ...
     def complain(self, promise: str, what: str) -> None: ...
@@ -225,6 +228,7 @@ class People:
     async def _stop(self, host: Host, file: SessionFile, session_id: str) -> None:
         stage, turn = self._stage, file.witness.state.turn
         begun, troubles = stage.loop.time(), stage.troubles
+        calm = begun > max(stage.troubled_at + CALM_S, stage.rough_until() + 3.0)
         streams = {s for s in host.model.open if s.session_id == session_id}
         await host.supervisor.stop(session_id)
         stage.note("told", f"{session_id} stopped")
@@ -236,7 +240,7 @@ class People:
         if streams & host.model.open:
             stage.complain("P7", f"{session_id}: stop left a request of the model open")
         took = stage.loop.time() - begun
-        if took > STOP_MAX_S and stage.troubles == troubles and begun > stage.rough_until() + 3.0:
+        if took > STOP_MAX_S and calm and stage.troubles == troubles:
             stage.complain("P7", f"{session_id}: stop took {took:.3f} s")
 
     async def resume(self, host: Host, session_id: str) -> str:
@@ -245,6 +249,9 @@ class People:
         ledger.resuming += 1
         try:
             return await host.supervisor.resume(session_id)
+        except BaseException:
+            ledger.may_go_on()  # It may have been recorded all the same, or still be.
+            raise
         finally:
             ledger.resuming -= 1
 

@@ -20,7 +20,7 @@ from holdfast.agent.feed import Feed
 from holdfast.agent.supervisor import Supervisor
 from holdfast.conversation import cut_points
 from holdfast.journal.store import Durability, LeaseLost, StoreUnavailable
-from holdfast.session import compaction, fold, lifecycle, model_calls, tool_calls
+from holdfast.session import compaction, fold, lifecycle, mending, model_calls, tool_calls
 from holdfast.session import events as ev
 from holdfast.session import inputs as inp
 from holdfast.session.state import CallState, Phase, SessionState
@@ -344,6 +344,47 @@ def _loses_the_text(cut: Any) -> Any:
     return lose
 
 
+def _takes_rungs_again(restarted: Any) -> Any:
+    """A new owner begins the ladder anew where the last one had left it."""
+
+    def again(step: Step, given: inp.Restarted) -> None:
+        state = step.state
+        if state.turn is not None and state.turn.repairs:
+            head, rung, place, fragment = max(state.tried)
+            cause = ev.RepairCause(rung=rung, head=head, place=place, fragment=fragment)
+            repair_id = f"r_{state.seq + 1}"
+            step.emit(ev.HistoryRepaired(repair_id=repair_id, notes=(), edits=(), cause=cause))
+        restarted(step, given)
+
+    return again
+
+
+def _forgets_after_a_restart(examine: Any) -> Any:
+    def forget(step: Step) -> None:
+        records = step.finish().records
+        if not any(isinstance(record.event, ev.SessionRecovered) for record in records):
+            examine(step)
+
+    return forget
+
+
+def _asks_for_ever(refused: Any) -> Any:
+    def again(step: Step) -> None:
+        turn = step.state.turn
+        if turn is not None and turn.examining:
+            turn.refusals = 1
+        refused(step)
+
+    return again
+
+
+def _keeps_what_was_undone(_undone: Any) -> Any:
+    def keep(state: SessionState, event: Any, _seq: int, _at: int) -> None:
+        state.repairs.pop(event.repair_id, None)
+
+    return keep
+
+
 def _does_nothing(_original: Any) -> Any:
     return lambda *_: None
 
@@ -455,6 +496,16 @@ BUGS: Sequence[Bug] = (
         "an undo during a turn is acknowledged and dropped",
         ((lifecycle._DECISIONS, inp.Note, _drops_an_undo),),
     ),
+    Bug(
+        "a restart takes a rung of the ladder again",
+        ((lifecycle._DECISIONS, inp.Restarted, _takes_rungs_again),),
+    ),
+    Bug("one refusal is paid for again and again", ((mending, "refused", _asks_for_ever),)),
+    Bug(
+        "a repair is undone in name only",
+        ((fold._HANDLERS, ev.RepairUndone, _keeps_what_was_undone),),
+    ),
+    Bug("a restart forgets an examination", ((mending, "examine", _forgets_after_a_restart),)),
     Bug(
         "the text of a cut answer is lost",
         ((fold._HANDLERS, ev.ResponseCut, _loses_the_text),),

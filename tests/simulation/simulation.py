@@ -27,6 +27,7 @@ from simulation.ledger import RETRY_BUDGET_MS, RETRY_MAX_DELAY_MS
 from simulation.loop import Process, SimulatedLoop
 from simulation.parts import SimulatedModel, SimulatedTools, SimulatedWorld
 from simulation.people import People
+from simulation.refusing import RefusingApi
 from simulation.watch import Watch
 
 TRACE_LINES = 60
@@ -96,6 +97,7 @@ class Simulation:
         self.kind = False
         self.offset_ms = 0
         self.troubles = 0
+        self.troubled_at = -1.0
         self.effects: dict[int, int] = {}
         self.people = People(self)
         self.steps = 0
@@ -113,6 +115,7 @@ class Simulation:
         self._write_fault_rate = self.chance.choice((0.0, 0.005, 0.02))
         self._outage = FailureKind.NETWORK, -1.0
         self._pace_s = self.chance.choice(PACES_S)
+        self.api = RefusingApi(seed, self)
         self.model_trouble_rate = self.chance.choice((0.3, 0.5, 0.8))
 
     def _settings(self) -> AgentSettings:
@@ -153,14 +156,20 @@ class Simulation:
     def write_fails(self) -> bool:
         full = self.loop.time() < self._full_until
         fails = not self.kind and self.chance.random() < (0.9 if full else self._write_fault_rate)
-        self.troubles += fails
+        if fails:
+            self._troubled()
         return fails
 
     def read_fails(self) -> bool:
         full = self.loop.time() < self._full_until
         fails = not self.kind and self.chance.random() < (0.5 if full else 0.003)
-        self.troubles += fails
+        if fails:
+            self._troubled()
         return fails
+
+    def _troubled(self) -> None:
+        self.troubles += 1
+        self.troubled_at = self.loop.time()
 
     def outage(self) -> FailureKind | None:
         """Return how every request to the model fails just now."""
@@ -207,7 +216,7 @@ class Simulation:
     def kill(self, process: Process, where: str) -> None:
         """Kill -9."""
         process.dead = True
-        self.troubles += 1
+        self._troubled()
         self.note("kill", f"{process.name} {where}")
         host = next(h for h in self._hosts.values() if h.process is process)
         host.store.died(self.chance)
@@ -260,7 +269,7 @@ class Simulation:
 
     def _trouble(self, host: Host | None) -> None:
         chance, now = self.chance, self.loop.time()
-        self.troubles += 1
+        self._troubled()
         # Death comes when it hurts: half of all trouble meets a session that waits for something.
         fatal = ("kill",) * len(TROUBLES) if self._is_waited_for() else ()
         match chance.choice((*TROUBLES, *fatal)):
@@ -299,7 +308,7 @@ class Simulation:
         return any(phase in {Phase.WAITING, Phase.ASKING, Phase.COMPACTING} for phase in phases)
 
     def _thaw(self, process: Process) -> None:
-        self.troubles += 1
+        self._troubled()
         if process.frozen and not process.dead:
             self.note("fault", f"{process.name} goes on")
             process.thaw()
@@ -444,7 +453,8 @@ class Simulation:
             if due_ms is not None and due_ms > SimulatedWorld(self, self.loop).now_ms():
                 changed_at = self.loop.time()  # Nothing need happen before the time that is shown.
             await asyncio.sleep(1)
-            limit_s = STUCK_S if due_ms is None else SLACK_S
+            # The watchdog of a stream does not go by the wall clock, which may have jumped.
+            limit_s = STUCK_S if due_ms is None or view.phase == "streaming" else SLACK_S
             if self.loop.time() - changed_at > limit_s:
                 self.complain("P7", f"{session_id}: nothing happens while {view.phase}")
             elif view.questions:

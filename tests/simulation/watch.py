@@ -92,6 +92,8 @@ def patience_s(state: SessionState, now_ms: int) -> float | None:
             return None if state.held else LATE_S
         case Phase.REQUESTING | Phase.STREAMING:
             return MODEL_S
+        case Phase.REPAIRING:
+            return 2 * MODEL_S
         case Phase.RUNNING_TOOLS | Phase.COMPACTING:
             return 3 * LATE_S
         case Phase.ASKING | Phase.IDLE:

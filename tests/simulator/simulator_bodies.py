@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import base64
-import struct
 from typing import Any
 
+from differential.pictures import image, pdf, png
 from holdfast.simulator.refusals import Refusal
 from holdfast.simulator.rules.request import Account, Envelope
 from holdfast.simulator.thinking import Ledger, Signer
 from holdfast.simulator.validation import Accepted, Validator
 
 Json = dict[str, Any]
+
+__all__ = ["image", "pdf", "png"]
 
 KEY_HEADERS = {"x-api-key": "sk-test", "anthropic-version": "2026-10-21"}
 TOOL = {
@@ -68,30 +69,6 @@ def body(*messages: Json, **fields: Any) -> Json:
         **fields,
     }
     return {name: value for name, value in made.items() if value is not None}
-
-
-def png(width: int, height: int, padding: int = 0) -> bytes:
-    """The head of a PNG file, which is all that the simulator looks at."""
-    head = b"\x89PNG\r\n\x1a\n" + struct.pack(">I4sII", 13, b"IHDR", width, height)
-    return head + bytes(padding)
-
-
-def image(data: bytes = png(10, 10), media_type: str = "image/png") -> Json:
-    encoded = base64.b64encode(data).decode()
-    return {
-        "type": "image",
-        "source": {"type": "base64", "media_type": media_type, "data": encoded},
-    }
-
-
-def pdf(pages: int) -> Json:
-    data = b"%PDF-1.7\n" + b"<< /Type /Page >>\n" * pages
-    source = {
-        "type": "base64",
-        "media_type": "application/pdf",
-        "data": base64.b64encode(data).decode(),
-    }
-    return {"type": "document", "source": source}
 
 
 def check(

@@ -244,7 +244,9 @@ PAIRS = [
         body(
             user("x"),
             assistant(
-                use("t1", caller={"type": "code_execution_20260521", "tool_id": "srvtoolu_1"})
+                search(),
+                found(),
+                use("t1", caller={"type": "code_execution_20260521", "tool_id": "srvtoolu_1"}),
             ),
             user(result("t1")),
         ),
@@ -263,7 +265,7 @@ PAIRS = [
 SOURCE = "messages.0.content.0.image.source.base64"
 MEDIA = [
     Case(
-        "type",
+        "R59c",
         body(user(image(media_type="image/svg+xml"))),
         f"{SOURCE}.media_type: Input should be 'image/jpeg', 'image/png', 'image/gif' or "
         "'image/webp'",
@@ -296,7 +298,7 @@ MEDIA = [
     ),
     Case(
         "R61",
-        body(user(image(png(10, 10, padding=7_864_320)))),
+        body(user(image(png(10, 10).ljust(7_864_344, b"\0")))),
         f"{SOURCE}: image exceeds 10 MB maximum: 10485792 bytes > 10485760 bytes",
     ),
     Case(

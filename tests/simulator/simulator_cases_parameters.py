@@ -80,7 +80,7 @@ SHAPE = [
     Case("R9", body({"role": "user"}), "messages.0.content: Field required"),
     Case("R9", body(user({"text": "x"})), "messages.0.content.0.type: Field required"),
     Case(
-        "R9",
+        "R71c",
         body(user("x"), assistant(without(THOUGHT, "signature")), user("y")),
         "messages.1.content.0.thinking.signature: Field required",
     ),

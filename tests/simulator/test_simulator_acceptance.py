@@ -9,8 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from differential.pictures import FILES
+from holdfast.simulator import ENDPOINTS, Simulator
 from holdfast.simulator.models import MODELS
 from holdfast.simulator.rules.request import Account, Envelope
+from holdfast.simulator.validation import Validator
 from simulator.simulator_bodies import (
     TOOL,
     Json,
@@ -29,6 +32,8 @@ from simulator.simulator_bodies import (
     use,
     user,
 )
+from simulator.simulator_client import ask
+from simulator.simulator_conversation import SAID, THOUGHT, Conversation
 
 MARK = {"type": "ephemeral"}
 WEB = {"type": "web_search_20260318", "name": "web_search"}
@@ -231,3 +236,62 @@ def test_the_checks_come_in_the_order_of_the_specification() -> None:
         mend()
     assert refusal_of(broken) is None
     assert all(first != second for first, second in pairwise(rule for rule, _ in mends))
+
+
+@pytest.mark.parametrize("name", ENDPOINTS)
+def test_every_endpoint_takes_a_plain_conversation(name: str) -> None:
+    call = assistant("I read.", use("t1"))
+    value = body(user("a"), call, user(result("t1")), tools=[TOOL])
+    assert refusal_of(value, account=Account(endpoint=ENDPOINTS[name])) is None
+
+
+async def test_a_simulator_can_be_another_endpoint() -> None:
+    async with Simulator(endpoint="compatible") as simulator:
+        answered = await ask(simulator.base_url, body(user("a"), user("b")))
+        assert answered.status == 400
+        assert "roles must alternate" in answered.json["error"]["message"]
+
+
+def test_r75_thinking_of_another_organization_is_dropped_and_told() -> None:
+    ours = Conversation(Account(organization="ours"))
+    ours.ask("question", THOUGHT, SAID)
+    ours.messages.append(user("and now?"))
+    assert ours.transformations(ours.messages) == []
+    ours.validator = Validator(Account(organization="theirs"), ours.signer, ours.ledger)
+    assert ours.transformations(ours.messages) == [
+        {
+            "type": "thinking_dropped",
+            "reason": "organization_binding_mismatch",
+            "path": "messages.1.content.0",
+        }
+    ]
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"properties": {"n": {"$ref": "#/$defs/n"}}, "$defs": {"n": {"type": "integer"}}},
+        {"properties": {"s": {"type": "string", "minLength": 1, "pattern": "^[a-z]+$"}}},
+        {"properties": {"a": {"type": "array", "minItems": 1, "items": {"enum": ["x"]}}}},
+    ],
+)
+def test_r88_what_strict_schemas_may_say_is_accepted(schema: Json) -> None:
+    whole = {"type": "object", "additionalProperties": False, **schema}
+    value = body(tools=[{**TOOL, "strict": True, "input_schema": whole}])
+    assert refusal_of(value) is None
+
+
+def test_r56_a_server_and_its_toolset_belong_together() -> None:
+    server = {"type": "url", "name": "wiki", "url": "https://wiki"}
+    value = body(mcp_servers=[server], tools=[{"type": "mcp_toolset", "mcp_server_name": "wiki"}])
+    envelope = Envelope(betas=frozenset({"mcp-client-2026-09-15"}))
+    assert refusal_of(value, envelope) is None
+
+
+@pytest.mark.parametrize("media_type", [media_type for media_type, _ in FILES])
+def test_r59_whole_pictures_of_every_type_are_accepted(media_type: str) -> None:
+    data = dict(FILES)[media_type]
+    assert refusal_of(body(user(image(data, media_type)))) is None
+    cut = refusal_of(body(user(image(data[: len(data) - 3], media_type))))
+    assert cut is not None
+    assert cut.message == "Could not process image"

@@ -91,6 +91,17 @@ def test_r94_a_changed_summary_is_refused(conversation: Conversation) -> None:
     )
 
 
+def test_r94_tool_changes_that_were_never_made_are_refused(conversation: Conversation) -> None:
+    (block,) = compacted(conversation)["content"]
+    changed = {**block, "tool_changes": [{"type": "tool_addition"}]}
+    refusal = refusal_of(conversation, user(changed, "go on"))
+    assert refusal is not None
+    assert (refusal.rule, refusal.details) == (
+        "R94c",
+        {"error_code": "compaction_tool_changes_mismatch"},
+    )
+
+
 def test_without_its_header_the_block_does_not_exist(conversation: Conversation) -> None:
     (block,) = compacted(conversation)["content"]
     refusal = conversation.refusal([user(block, "go on")], Envelope())

@@ -11,11 +11,12 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from holdfast.simulator.prompt_cache import PromptCache
-from holdfast.simulator.refusals import WORDINGS, Refusal
+from holdfast.simulator.refusals import Refusal
 from holdfast.simulator.responder import default_respond, facts_of
 from holdfast.simulator.rules.envelope import parse_body
 from holdfast.simulator.rules.names import KNOWN_BETAS
 from holdfast.simulator.rules.request import Envelope
+from holdfast.simulator.wordings import WORDINGS
 from simulator.simulator_bodies import (
     TOOL,
     Json,

@@ -8,9 +8,10 @@ from __future__ import annotations
 import pytest
 
 from holdfast.simulator.errors import ERRORS
-from holdfast.simulator.refusals import WORDINGS
+from holdfast.simulator.wordings import WORDINGS
 from simulator import simulator_cases_messages as messages
 from simulator import simulator_cases_parameters as parameters
+from simulator import simulator_cases_rest as rest
 from simulator.simulator_bodies import (
     refusal_of,
 )
@@ -27,6 +28,10 @@ CASES = [
     *messages.ENDS,
     *messages.CACHE,
     *messages.SIZE,
+    *rest.ENDPOINT,
+    *rest.TRAFFIC,
+    *rest.FILES,
+    *rest.PARAMETERS,
 ]
 
 
@@ -55,6 +60,7 @@ def test_every_wording_has_a_test_that_reaches_it() -> None:
         "R74",
         "R93",  # test_simulator_compaction
         "R94b",
+        "R94c",
     }
     by_fault = {
         rule

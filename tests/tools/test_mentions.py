@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from holdfast.tools.mentions import ALL_BYTES_MAX, MENTION_BYTES_MAX, Mention, read
+from holdfast.tools.mentions import ALL_BYTES_MAX, MEDIA_MAX, MENTION_BYTES_MAX, Mention, read
 from holdfast.tools.port import ToolContext
+from media import pictures as make
 from tools.toolkit import EditorWithDocuments
 
 
@@ -31,7 +32,8 @@ def put(context: ToolContext, name: str, data: bytes) -> Path:
 async def one(
     context: ToolContext, path: str, start: int | None = None, end: int | None = None
 ) -> str:
-    [text] = await read([Mention(path, start, end)], context)
+    found = await read([Mention(path, start, end)], context)
+    [text] = found.texts
     return text
 
 
@@ -66,13 +68,43 @@ async def test_P11_nothing_outside_the_workspace_is_read(context: ToolContext, p
 
 
 async def test_what_cannot_be_shown_is_said_with_its_reason(context: ToolContext) -> None:
-    put(context, "image.png", b"\x89PNG\0\0")
+    put(context, "tool.bin", b"\x7fELF\0\0")
+    put(context, "image.png", make.drawn("PNG")[:60])
     put(context, "empty", b"")
-    assert "binary file of 6 bytes" in await one(context, "image.png")
+    assert "binary file of 6 bytes" in await one(context, "tool.bin")
+    assert "could not be decoded" in await one(context, "image.png")
     assert "does not exist" in await one(context, "missing.py")
     assert "is a directory" in await one(context, ".")
     assert "[The file is empty.]" in await one(context, "empty")
     assert "no workspace folder" in await one(ToolContext(None), "a.py")
+
+
+@pytest.mark.survives("A17", "A18", "A19")
+async def test_a_mentioned_picture_is_attached_fit_and_its_text_says_where(
+    context: ToolContext,
+) -> None:
+    put(context, "a.png", make.drawn("BMP", 3000, 30))
+    put(context, "b.py", b"code")
+    put(context, "c.pdf", make.pdf(2))
+    found = await read([Mention("a.png"), Mention("b.py"), Mention("c.pdf")], context)
+    assert [block.type for block in found.media] == ["image", "document"]
+    assert make.opened(found.media[0]).size == (2000, 20)
+    assert found.texts == (
+        '<file path="a.png">\n[A picture, attached above as file number 1 of those that are no '
+        "text.]\n[About the image above: It was scaled from 3000x30 to 2000x20 pixels.]\n</file>",
+        '<file path="b.py">\ncode\n</file>',
+        '<file path="c.pdf">\n[A PDF, attached above as file number 2 of those that are no text.]'
+        "\n</file>",
+    )
+
+
+async def test_the_pictures_of_a_prompt_are_bounded_and_those_left_out_are_named(
+    context: ToolContext,
+) -> None:
+    put(context, "a.png", make.drawn("PNG"))
+    found = await read([Mention("a.png")] * (MEDIA_MAX + 1), context)
+    assert len(found.media) == MEDIA_MAX
+    assert f"{MEDIA_MAX} pictures already" in found.texts[-1]
 
 
 async def test_a_long_file_is_clipped_and_that_is_said(context: ToolContext) -> None:
@@ -84,7 +116,7 @@ async def test_a_long_file_is_clipped_and_that_is_said(context: ToolContext) -> 
 
 async def test_all_files_of_a_prompt_together_are_bounded(context: ToolContext) -> None:
     put(context, "long", b"x" * MENTION_BYTES_MAX)
-    texts = await read([Mention("long")] * 20, context)
+    texts = (await read([Mention("long")] * 20, context)).texts
     assert len(texts) == 20
     assert sum(len(text) for text in texts) < ALL_BYTES_MAX + 20 * 300
     assert "bytes already" in texts[-1]
@@ -97,6 +129,7 @@ async def test_any_file_and_any_path_give_a_text_of_valid_utf8(
 ) -> None:
     work = tmp_path_factory.mktemp("work")
     (work / "a").write_bytes(data)
-    for text in await read([Mention("a"), Mention(path)], ToolContext(work)):
+    found = await read([Mention("a"), Mention(path)], ToolContext(work))
+    for text in found.texts:
         assert text.encode().startswith(b'<file path="')
         assert text.endswith("\n</file>")

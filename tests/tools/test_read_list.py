@@ -2,47 +2,16 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import os
-import struct
-import zlib
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from holdfast.tools import files, images
+from holdfast.tools import files
 from holdfast.tools.port import ToolContext
+from media import pictures as make
 from tools.toolkit import EditorWithDocuments, call, fails, succeeds, text_of
-
-
-def png(width: int, height: int) -> bytes:
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        body = kind + data
-        return struct.pack(">I", len(data)) + body + struct.pack(">I", zlib.crc32(body))
-
-    header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
-    rows = zlib.compress(b"\0" * ((width + 1) * height))
-    return (
-        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
-    )
-
-
-GIF = b"GIF89a" + struct.pack("<HH", 3, 5) + b"\x80\0\0" + b"\0" * 6 + b";"
-JPEG = (
-    b"\xff\xd8\xff\xe0\x00\x04ab"  # an application segment to be passed over
-    b"\xff\xc0\x00\x0b\x08" + struct.pack(">HH", 5, 3) + b"\x01\x01\x11\x00"
-    b"\xff\xda\x00\x02data\xff\xd9"
-)
-WEBP_X = b"WEBPVP8X" + struct.pack("<I", 10) + b"\0\0\0\0" + b"\x02\0\0" + b"\x04\0\0"
-WEBP_L = b"WEBPVP8L" + struct.pack("<I", 5) + b"\x2f" + struct.pack("<I", 2 | 4 << 14)
-WEBP = b"WEBPVP8 " + struct.pack("<I", 10) + b"\0\0\0\x9d\x01\x2a" + struct.pack("<HH", 3, 5)
-
-
-def riff(body: bytes) -> bytes:
-    return b"RIFF" + struct.pack("<I", len(body)) + body
 
 
 async def test_lines_are_numbered(context: ToolContext, workspace: Path) -> None:
@@ -130,67 +99,32 @@ async def test_a_pipe_or_a_folder_does_not_hang_reading(
     assert "does not exist" in await fails(context, "read", path="nothing")
 
 
-@pytest.mark.parametrize(
-    ("data", "media_type"),
-    [
-        (png(3, 5), "image/png"),
-        (GIF, "image/gif"),
-        (JPEG, "image/jpeg"),
-        (riff(WEBP_X), "image/webp"),
-        (riff(WEBP_L), "image/webp"),
-        (riff(WEBP), "image/webp"),
-    ],
-)
+@pytest.mark.parametrize("form", make.TYPES)
 @pytest.mark.survives("A19")
-async def test_r59_an_image_is_shown_with_the_type_that_its_bytes_have(
-    context: ToolContext, workspace: Path, data: bytes, media_type: str
+async def test_r59_an_image_is_handed_on_with_the_type_that_its_bytes_have(
+    context: ToolContext, workspace: Path, form: str
 ) -> None:
+    data, media_type = make.drawn(form, 3, 5), make.TYPES[form]
     (workspace / "misnamed.txt").write_bytes(data)
     output = await call(context, "read", path="misnamed.txt")
     assert text_of(output) == f"misnamed.txt: {media_type}, 3x5 pixels, {len(data)} bytes"
-    assert output.content[1].get("source") == {
-        "type": "base64",
-        "media_type": media_type,
-        "data": base64.b64encode(data).decode(),
-    }
+    assert output.content[1] == make.image(data, media_type)
 
 
-@pytest.mark.parametrize(
-    ("data", "reason"),
-    [
-        (png(2001, 1), "longer than 2000 pixels"),
-        (png(1, 2001), "longer than 2000 pixels"),
-        (png(3, 5)[:40], "damaged or incomplete"),
-        (JPEG[:12], "damaged or incomplete"),
-        (riff(WEBP_X)[:-3], "damaged or incomplete"),
-        (GIF[:-1] + b" " * images.IMAGE_BYTES_MAX + b";", "more than 3750000 bytes"),
-    ],
-)
-@pytest.mark.survives("A17", "A18", "A20")
-async def test_r60_r61_an_image_that_the_api_would_refuse_is_only_described(
-    context: ToolContext, workspace: Path, data: bytes, reason: str
+async def test_other_pictures_and_pdfs_are_handed_on_too(
+    context: ToolContext, workspace: Path
 ) -> None:
-    (workspace / "image").write_bytes(data)
-    output = await call(context, "read", path="image")
-    assert reason in text_of(output)
-    assert [block.type for block in output.content] == ["text"]
-
-
-@given(st.sampled_from([png(3, 5), GIF, JPEG, riff(WEBP_X), riff(WEBP_L), riff(WEBP)]), st.data())
-@settings(max_examples=200, deadline=None)
-def test_no_cut_image_is_taken_for_a_whole_one(data: bytes, draw: st.DataObject) -> None:
-    cut = draw.draw(st.integers(0, len(data) - 1))
-    image = images.sniff(data[:cut])
-    assert image is None or image.refusal(cut) is not None
-
-
-@given(
-    st.binary(max_size=60), st.sampled_from([b"", b"\xff\xd8\xff", b"RIFF0000WEBPVP8X", b"GIF89a"])
-)
-@settings(max_examples=200, deadline=None)
-def test_sniffing_is_total(data: bytes, magic: bytes) -> None:
-    image = images.sniff(magic + data)
-    assert image is None or image.media_type.startswith("image/")
+    for data, kind, media_type in (
+        (make.drawn("BMP"), "image", "image/bmp"),
+        (make.drawn("TIFF"), "image", "image/tiff"),
+        (make.drawn("AVIF"), "image", "image/avif"),
+        (make.pdf(), "document", "application/pdf"),
+    ):
+        (workspace / "file").write_bytes(data)
+        output = await call(context, "read", path="file")
+        assert text_of(output) == f"file: {media_type}, {len(data)} bytes"
+        assert output.content[1].type == kind
+        assert output.content[1].get("source") == make.source_of(data, media_type)
 
 
 async def test_a_folder_is_listed_sorted(context: ToolContext, workspace: Path) -> None:

@@ -35,7 +35,7 @@ def check_output(output: ToolOutput, context: ToolContext) -> None:
     """Every text is valid UTF-8, bounded, not blank and free of control characters (A22, A23)."""
     assert output.content
     for block in output.content:
-        assert block.type in ("text", "image")
+        assert block.type in ("text", "image", "document")
         if block.type == "text":
             text = block.text_of("text")
             assert 0 < len(text.encode()) <= context.output_bytes_max

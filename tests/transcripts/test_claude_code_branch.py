@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from holdfast.transcripts.imported import Todo
 from transcripts.transcript_files import Transcript, shown
 
@@ -176,6 +180,81 @@ def test_a_compaction_that_died_before_its_summary_hides_nothing() -> None:
     file.add("system", "b1", parent=None, subtype="compact_boundary", logicalParentUuid="a1")
     file.user("u2", "new")
     assert shown(file.read()) == ["user: old", "assistant: old answer", "user: new"]
+
+
+@pytest.mark.survives("A05")
+def test_an_id_that_two_calls_share_leaves_each_its_own_result() -> None:
+    file = Transcript().user("u1", "go")
+    file.calls("a1", "m1", "t1").result("u2", "t1", "in a")
+    file.calls("a2", "m2", "t1").result("u3", "t1", "in b")
+    file.says("a3", "m3", "Both read.").user("u4", "Good.")
+    assert shown(file.read()) == [
+        "user: go",
+        "assistant: <tool_use t1>",
+        "user: <tool_result t1>",
+        "assistant: <tool_use t1>",
+        "user: <tool_result t1>",
+        "assistant: Both read.",
+        "user: Good.",
+    ]
+    results = [dict(message.blocks[0].data).get("content") for message in file.read().messages]
+    assert [results[2], results[4]] == ["in a", "in b"]
+
+
+def test_a_result_that_lost_its_chain_answers_the_last_call_before_it() -> None:
+    file = Transcript().user("u1", "go")
+    file.calls("a1", "m1", "t1").result("u2", "t1", "in a").calls("a2", "m2", "t1")
+    file.result("u3", "t1", "in b", parent=None)
+    assert [line for line in shown(file.read()) if "t1" in line] == [
+        "assistant: <tool_use t1>",
+        "user: <tool_result t1>",
+        "assistant: <tool_use t1>",
+        "user: <tool_result t1>",
+    ]
+
+
+def test_what_was_said_between_a_call_and_its_result_is_not_lost() -> None:
+    file = Transcript().user("u1", "go").calls("a1", "m1", "t1").calls("a2", "m2", "t2")
+    file.result("r2", "t2").user("u2", "Are you there?").result("r1", "t1")
+    file.says("a3", "m3", "Done.")
+    assert shown(file.read()) == [
+        "user: go",
+        "assistant: <tool_use t1>",
+        "assistant: <tool_use t2>",
+        "user: <tool_result t2>",
+        "user: Are you there?",
+        "user: <tool_result t1>",
+        "assistant: Done.",
+    ]
+
+
+said = st.tuples(st.sampled_from(["user", "call", "result"]), st.sampled_from(["t1", "t2", "t3"]))
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(said, max_size=12))
+def test_where_nothing_was_rewound_no_message_is_lost_whatever_ids_calls_and_results_have(
+    turns: list[tuple[str, str]],
+) -> None:
+    file = Transcript().user("first", "go")
+    for number, (kind, tool_id) in enumerate(turns):
+        if kind == "user":
+            file.user(f"r{number}", "And now?")
+        elif kind == "call":
+            file.calls(f"r{number}", f"m{number}", tool_id)
+        else:
+            file.result(f"r{number}", tool_id)
+    shown_keys = [message.origin for message in file.read().messages]
+    assert sorted(shown_keys) == sorted(line["uuid"] for line in file.lines)
+
+
+def test_a_result_that_was_written_before_its_call_hides_nothing() -> None:
+    file = Transcript().user("u1", "go").result("r1", "t1").calls("a1", "m1", "t1")
+    assert shown(file.read()) == [
+        "user: go",
+        "user: <tool_result t1>",
+        "assistant: <tool_use t1>",
+    ]
 
 
 def test_a_record_that_stands_twice_is_one_record() -> None:

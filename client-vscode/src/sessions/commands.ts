@@ -84,11 +84,11 @@ function sessionCommands({ server, sessions }: Services, chats: Chats): Record<s
     undoCompaction: call("undo compaction", "holdfast.session.undoCompaction", undefined, ({ compactionId }) =>
       inform(compactionId ? "the compaction is undone." : "there is no compaction to undo.")),
     repair: call("check and repair", "holdfast.session.repair", async (sessionId) => {
-      const { findings } = await server.request("holdfast.session.repair", { sessionId, dryRun: true });
+      const { findings, report } = await server.request("holdfast.session.repair", { sessionId, dryRun: true });
       if (findings.length === 0) return void inform("the history is healthy.");
-      const found = findings.map(({ rule, detail }) => `${rule}: ${detail}`).slice(0, 10).join("\n");
-      const detail = `${found}\n\nThe repair is a record of its own and can be undone.`;
-      return (await confirm(`The history has ${findings.length} fault(s).`, detail, "Repair")) ? {} : undefined;
+      await showText(report, "markdown");
+      const offer = `the history has ${findings.length} fault(s). The page says what a repair changes; it can be undone.`;
+      return (await inform(offer, "Repair")) ? {} : undefined;
     }),
     undoRepair: call("undo a repair", "holdfast.session.repair", async (sessionId) => {
       const conversation = sessions.conversation(sessionId);

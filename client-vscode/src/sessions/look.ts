@@ -12,6 +12,7 @@ const LOOKS: Record<Phase, [urgency: number, icon: string, color?: string]> = {
   paused: [8, "debug-pause", "charts.red"],
   waiting: [7, "watch", "charts.orange"],
   compacting: [6, "fold", "charts.purple"],
+  repairing: [6, "wrench", "charts.purple"],
   streaming: [5, "loading~spin", "charts.blue"],
   runningTools: [4, "tools", "charts.blue"],
   requesting: [3, "loading~spin", "charts.blue"],

@@ -174,13 +174,31 @@ class ToolDiff:
 
 
 @attrs.frozen
+class RepairChange:
+    """What a repair changes about one record: its words before and after, clipped."""
+
+    origin: str
+    before: str
+    after: str
+    rules: tuple[str, ...] = ()
+    actions: tuple[str, ...] = ()
+    kept: tuple[str, ...] = ()
+
+
+@attrs.frozen
 class RepairReport:
-    """What a repair found and did (or would do)."""
+    """What a repair found and did (or would do). `report` says the same to people, in Markdown.
+
+    `in_force` are the repairs that were there before; each can be taken back.
+    """
 
     findings: tuple[dict[str, Any], ...]
     repairs: tuple[dict[str, str], ...]
     applied: bool
     repair_id: str | None = None
+    changes: tuple[RepairChange, ...] = ()
+    in_force: tuple[str, ...] = ()
+    report: str = ""
 
 
 @attrs.frozen

@@ -14,6 +14,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
+from holdfast.agent import intake
 from holdfast.agent.services import Services
 from holdfast.conversation.history import Block, text
 from holdfast.session import inputs as inp
@@ -122,7 +123,8 @@ async def run(services: Services, context: ToolContext, tool_use_id: str, block:
     todos = None
     if output.todos is not None:
         todos = tuple(TodoItem(text=todo.text, status=todo.status) for todo in output.todos)
-    return inp.Ran(tool_use_id, output.content, output.is_error, output.summary, todos)
+    content = await intake.tool_output(output.content)
+    return inp.Ran(tool_use_id, content, output.is_error, output.summary, todos)
 
 
 def arguments_of(block: Block) -> Mapping[str, Any]:

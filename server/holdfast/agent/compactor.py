@@ -14,7 +14,7 @@ from typing import Final, Self
 
 import attrs
 
-from holdfast.agent import requests
+from holdfast.agent import limits, requests
 from holdfast.agent.api import CompactionProgress
 from holdfast.agent.services import Services
 from holdfast.conversation import digest, plain_text
@@ -77,7 +77,7 @@ class Task:
             messages=messages,
             instructions=started.instructions,
             model=state.model or services.settings.model,
-            window_tokens=services.settings.context_window_tokens or capabilities.window_tokens,
+            window_tokens=limits.window_tokens(services, state, capabilities),
         )
 
     @property
@@ -221,6 +221,7 @@ def _request(task: Task, services: Services) -> port.ModelRequest:
         messages=(user("\n\n".join(parts)),),
         max_output_tokens=min(SUMMARY_TOKENS_MAX, services.settings.max_output_tokens),
         idle_cut_s=services.settings.idle_cut_s,
+        cache_marks=False,  # Nothing follows it that could be read from the cache.
     )
 
 

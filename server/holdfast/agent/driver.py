@@ -179,7 +179,7 @@ class Driver:
             await self._reload()
 
     async def _take(self, letter: Letter) -> None:
-        env = env_of(self.session_id, self._services, self.capabilities)
+        env = env_of(self.session_id, self._services, self.state, self.capabilities)
         self._quiet.clear()
         try:
             step = advance(self.state, letter.given, env)
@@ -245,7 +245,7 @@ class Driver:
 
     def _carry_out(self, effect: inp.Effect) -> None:
         """Have an effect begin. One that cannot begin has failed, and its failure is the input."""
-        if isinstance(effect, inp.CallModel | inp.AbortModel):
+        if isinstance(effect, inp.CallModel | inp.AbortModel | inp.Examine):
             self._abort_request()  # There is never more than one.
         try:
             self._effects.begin(effect)

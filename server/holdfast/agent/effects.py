@@ -13,9 +13,9 @@ from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any, Final, Protocol
 
-from holdfast.agent import approvals, compactor, diffs, requests
+from holdfast.agent import approvals, compactor, diffs, examiner, requests
 from holdfast.agent.api import CompactionProgress
-from holdfast.agent.limits import model_request
+from holdfast.agent.limits import model_request, request_of
 from holdfast.agent.mailbox import Letter, Mailbox
 from holdfast.agent.services import Services
 from holdfast.conversation.history import text
@@ -23,6 +23,7 @@ from holdfast.model.port import Capabilities
 from holdfast.session import inputs as inp
 from holdfast.session.events import Rung
 from holdfast.session.failures import Failure, FailureKind
+from holdfast.session.ladder import Outcome, Verdict
 from holdfast.session.state import SessionState
 
 WAKE_LOOK_S: Final = 5.0
@@ -75,6 +76,8 @@ class Effects:
         match effect:
             case inp.CallModel():
                 self._call_model(effect)
+            case inp.Examine():
+                self._examine(effect)
             case inp.AbortModel():
                 pass  # The owner has called `end_request`, as it does before each request.
             case inp.Judge():
@@ -110,6 +113,11 @@ class Effects:
         match effect:
             case inp.CallModel():
                 self._mailbox.post(inp.Failed(Failure(kind=FailureKind.INTERNAL, message=words)))
+            case inp.Examine():
+                outcome = Outcome(Verdict.GIVEN_UP)
+                self._mailbox.post(
+                    inp.Examined(effect.turn_id, effect.prefix_version, effect.case, outcome)
+                )
             case inp.Judge():
                 verdict = inp.Verdict("deny", "fault", detail=f"[Not run. {words}]")
                 self._mailbox.post(inp.Judged(effect.tool_use_id, verdict))
@@ -185,6 +193,29 @@ class Effects:
             ),
             name=f"request {self._owner.session_id} {effect.attempt}",
         )
+
+    def _examine(self, effect: inp.Examine) -> None:
+        """Find out what a refused request needs. It takes the request's place: there is one."""
+        number, owner = self._request_no, self._owner
+        self.last_sign_ms = self._services.world.now_ms()
+
+        async def work() -> None:
+            try:
+                found = await examiner.examine(
+                    effect,
+                    self._services.model,
+                    self._services.world,
+                    lambda sent: request_of(
+                        sent, self._services, owner.state, owner.capabilities, effect.model
+                    ),
+                )
+            except Exception as error:  # noqa: BLE001 (an examination always ends, P7)
+                self.failed(effect, error)
+            else:
+                self._mailbox.post(found, number)
+
+        name = f"examination {owner.session_id} {effect.turn_id}"
+        self._model = asyncio.create_task(work(), name=name)
 
     def _start_call(self, tool_use_id: str, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work, name=f"call {tool_use_id}")

@@ -1,23 +1,37 @@
 """Taking in prompts, titles and foreign histories.
 
 Law: what is taken in is fit for every later request (prevention, not repair): no blank text, no
-lone surrogates, no blocks that a user message may not carry.
+lone surrogates, no blocks that a user message may not carry, no picture that a later request could
+not hold. So what was sent once never has to change.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
+import attrs
+
 from holdfast.agent.api import BadPrompt
 from holdfast.agent.prompts import system_prompt
-from holdfast.conversation.history import USER, Block, Message
+from holdfast.conversation.clipping import clip
+from holdfast.conversation.history import USER, Block, Message, text, user
+from holdfast.conversation.passes import Context, Log
+from holdfast.conversation.passes.media import mend_media
+from holdfast.conversation.profile import DEFAULT, MEBIBYTE
+from holdfast.media import fitting
 from holdfast.session import events as ev
 from holdfast.transcripts import claude_code
 
 UNTITLED: Final = "New session"
 TITLE_CHARS_MAX: Final = 80
+STRICT: Final = attrs.evolve(
+    DEFAULT, image_side_max=DEFAULT.many_images_side_max, image_bytes_max=5 * MEBIBYTE
+)
+"""The narrowest limits that any model behind any endpoint has for one picture (R60, R61)."""
+OUTPUT_BYTES_MAX: Final = 200_000
+"""Bytes of one text of a tool that sets itself no limit (A22)."""
 PROMPT_BLOCKS: Final = frozenset({"text", "image", "document", "search_result"})
 
 
@@ -30,6 +44,26 @@ def prompt(content: Sequence[Block]) -> tuple[Block, ...]:
     if not blocks:
         raise BadPrompt("The prompt is empty.")
     return blocks
+
+
+async def attachments(blocks: Sequence[Block]) -> tuple[Block, ...]:
+    """Return the blocks of a prompt with pictures and documents made fit, or said in words.
+
+    A prompt is never lost for what is attached to it.
+    """
+    return await fitting.fitted(blocks)
+
+
+async def tool_output(content: Sequence[Block]) -> tuple[Block, ...]:
+    """Return what a tool brought back, fit for every later request: its media and its length."""
+    clipped = (_clipped(block) if block.type == "text" else block for block in content)
+    return await fitting.fitted(tuple(clipped))
+
+
+def _clipped(block: Block) -> Block:
+    said = block.text_of("text")
+    kept = clip(said, OUTPUT_BYTES_MAX)
+    return block if kept == said else text(kept)
 
 
 def title(wanted: str) -> str:
@@ -46,7 +80,7 @@ def title_from(blocks: Iterable[Block]) -> str:
 
 
 def message_events(messages: Iterable[Message]) -> list[ev.Event]:
-    """Return the events that carry a foreign history."""
+    """Return the events that carry a history of another session."""
     return [ev.MessageImported(role=m.role, content=ev.raw_blocks(m.blocks)) for m in messages]
 
 
@@ -85,6 +119,27 @@ def transcript_events(
     return [
         created,
         imported,
-        *message_events(found.messages),
+        *message_events(_with_fit_pictures(found.messages)),
         *([ev.TodosUpdated(todos=todos)] if todos else []),
     ]
+
+
+def _with_fit_pictures(messages: Iterable[Message]) -> Iterator[Message]:
+    """Make pictures fit that would break a limit now or later; the transcript keeps its own.
+
+    What cannot be decoded is left for repair, which says so.
+    """
+    for message in messages:
+        if not any(unfit(block) for block in message.blocks):
+            yield message
+            continue
+        blocks = tuple(
+            (fitting.shrink(block) if unfit(block) else None) or block for block in message.blocks
+        )
+        yield attrs.evolve(message, blocks=blocks)
+
+
+def unfit(block: Block) -> bool:
+    """Say whether repair would change a picture of a block, by the narrowest limits (R59-R61)."""
+    alone = (user(block),)
+    return mend_media(alone, Context(STRICT), Log()) is not alone

@@ -1,50 +1,95 @@
-"""From settings and capabilities to the bounds of one step and the bytes of one request."""
+"""From settings and capabilities to the bounds of one step and the bytes of one request.
+
+Law: the grammar that a request is held to is that of the session's own model behind its endpoint.
+What refusals have taught about sizes counts like what the endpoint says, the smaller of both.
+"""
 
 from __future__ import annotations
 
 from holdfast.agent.services import Services
+from holdfast.conversation.models import profile_of
+from holdfast.conversation.profile import Profile
 from holdfast.model.port import Capabilities, ModelRequest
 from holdfast.session import inputs as inp
 from holdfast.session import view
-from holdfast.session.state import SessionState
+from holdfast.session.rungs import Sent
+from holdfast.session.state import Learned, SessionState
 
 
-def env_of(session_id: str, services: Services, capabilities: Capabilities) -> inp.Env:
+def env_of(
+    session_id: str, services: Services, state: SessionState, capabilities: Capabilities
+) -> inp.Env:
     """Return time, chance and bounds for the next step of a session."""
     settings = services.settings
-    window = settings.context_window_tokens or capabilities.window_tokens
     return inp.Env(
         session_id=session_id,
         now_ms=services.world.now_ms(),
         jitter=services.world.jitter(),
         limits=inp.Limits(
             model=settings.model,
-            window_tokens=window,
-            max_output_tokens=output_tokens(services, capabilities),
+            window_tokens=window_tokens(services, state, capabilities),
+            max_output_tokens=output_tokens(services, state, capabilities),
             soft_mark=settings.soft_mark,
             hard_mark=settings.hard_mark,
             overhead_tokens=services.overhead_tokens,
+            overhead_bytes=services.overhead_bytes + len(state.system.encode()),
             retry_budget_ms=int(settings.retry_budget_s * 1000),
             retry_max_delay_ms=int(settings.retry_max_delay_s * 1000),
             continue_interrupted=settings.continue_interrupted,
+            profile=profile(services, state),
+            tools=services.tool_names,
         ),
     )
 
 
-def output_tokens(services: Services, capabilities: Capabilities) -> int:
+def profile(services: Services, state: SessionState) -> Profile:
+    """Return the grammar of the session's model behind its endpoint."""
+    return profile_of(model_of(services, state), services.settings.endpoint)
+
+
+def model_of(services: Services, state: SessionState) -> str:
+    """Return the model that answers next."""
+    return state.model or services.settings.model
+
+
+def window_tokens(services: Services, state: SessionState, capabilities: Capabilities) -> int:
+    """Return how many tokens fit, as far as it is known."""
+    said = services.settings.context_window_tokens or capabilities.window_tokens
+    return min(said, _learned(services, state).window_tokens or said)
+
+
+def output_tokens(services: Services, state: SessionState, capabilities: Capabilities) -> int:
     """Return how many tokens an answer may have."""
-    return min(services.settings.max_output_tokens, capabilities.max_output_tokens)
+    said = min(services.settings.max_output_tokens, capabilities.max_output_tokens)
+    return min(said, _learned(services, state).output_tokens or said)
+
+
+def _learned(services: Services, state: SessionState) -> Learned:
+    nothing = Learned()
+    return state.learned.get(model_of(services, state), nothing)
 
 
 def model_request(
     services: Services, state: SessionState, capabilities: Capabilities, model: str
 ) -> ModelRequest:
     """Return the next request of a session."""
+    sent = Sent(view.messages(state), state.dropping, frozenset(state.left_out))
+    return request_of(sent, services, state, capabilities, model)
+
+
+def request_of(
+    sent: Sent, services: Services, state: SessionState, capabilities: Capabilities, model: str
+) -> ModelRequest:
+    """Return a request as a session would send it, with another history or other tools."""
+    most = output_tokens(services, state, capabilities)
+    room = state.turn.answer_tokens if state.turn is not None else None
     return ModelRequest(
         model=model,
         system=state.system,
-        tools=tuple(services.tools.definitions),
-        messages=view.messages(state),
-        max_output_tokens=output_tokens(services, capabilities),
+        tools=tuple(t for t in services.definitions if t.get("name") not in sent.left_out),
+        messages=sent.history,
+        max_output_tokens=min(most, room or most),
         idle_cut_s=services.settings.idle_cut_s,
+        drop_mismatched_thinking=sent.dropping,
+        cache_marks=not _learned(services, state).no_cache_marks,
     )

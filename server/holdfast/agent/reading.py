@@ -139,6 +139,8 @@ def _banner(
             cause=progress.cause,
             due=progress.retry_at_ms,
         )
+    if state.phase is Phase.REPAIRING:
+        return banners.repairing(session_id, failure)
     if state.phase is Phase.COMPACTING:
         return banners.compacting(session_id)
     return banners.silent(session_id, cut_ms) if is_silent else None

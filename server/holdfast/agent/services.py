@@ -6,14 +6,17 @@ change while sessions run: the holder is shared, the value in it is frozen.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import attrs
 
 from holdfast.agent.clock import World
 from holdfast.agent.overview import Overview
 from holdfast.conversation import encoding, tokens
+from holdfast.conversation.models import Endpoint
+from holdfast.conversation.tool_grammar import normalise_tools
 from holdfast.journal.store import Store
 from holdfast.model.credentials import CredentialSource
 from holdfast.model.port import Model
@@ -21,6 +24,8 @@ from holdfast.settings import Price
 from holdfast.tools.permissions import Rule
 from holdfast.tools.port import Editor, Tool
 from holdfast.tools.traces import Traces
+
+_log: Final = logging.getLogger(__name__)
 
 
 class Tools(Protocol):
@@ -53,6 +58,7 @@ class AgentSettings:
     permissions: tuple[Rule, ...] = ()
     prices: tuple[Price, ...] = ()
     continue_interrupted: bool = True
+    endpoint: Endpoint = Endpoint.FIRST_PARTY
 
 
 class Services:
@@ -78,10 +84,15 @@ class Services:
         self.credentials = credentials if credentials is not None else CredentialSource({})
         self.overview = Overview()
         self.editors: dict[str, Editor] = {}
-        self.overhead_tokens = int(
-            sum(len(encoding.encode(dict(tool))) for tool in tools.definitions)
-            / tokens.BYTES_PER_TOKEN
+        # One tool with a strange schema must not cost a session its requests (A29, A30).
+        self.definitions, mended = normalise_tools(tools.definitions)
+        for change in mended:
+            _log.warning("tool %s: %s (%s)", change.origin, change.action, change.rule)
+        self.overhead_bytes = sum(
+            len(encoding.encode(dict(tool)).encode()) for tool in self.definitions
         )
+        self.overhead_tokens = int(self.overhead_bytes / tokens.BYTES_PER_TOKEN)
+        self.tool_names = tuple(str(tool.get("name")) for tool in self.definitions)
 
     def editor(self) -> Editor | None:
         """Return the editor of the connection that came last."""

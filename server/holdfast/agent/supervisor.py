@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 from typing import Final, Literal
 
-from holdfast.agent import approvals, diffs, exports, intake, overview, reading
+from holdfast.agent import approvals, diffs, exports, intake, overview, reading, repairs
 from holdfast.agent.api import (
     Accepted,
     Batch,
@@ -31,10 +31,11 @@ from holdfast.agent.api import (
 )
 from holdfast.agent.driver import Driver
 from holdfast.agent.item_lists import ItemLists
+from holdfast.agent.limits import window_tokens
 from holdfast.agent.prompts import system_prompt
 from holdfast.agent.registry import Registry
 from holdfast.agent.services import Services
-from holdfast.conversation.history import Block, Message, text
+from holdfast.conversation.history import Block, text
 from holdfast.journal import codec
 from holdfast.journal.store import (
     SessionOwnedElsewhere,
@@ -46,7 +47,6 @@ from holdfast.model.port import Capabilities, ModelFailed
 from holdfast.session import compaction as plans
 from holdfast.session import events as ev
 from holdfast.session import inputs as inp
-from holdfast.session import preflight
 from holdfast.session.failures import FailureKind
 from holdfast.session.fold import apply
 from holdfast.session.state import Phase, SessionState
@@ -105,9 +105,9 @@ class Supervisor:
         """Return a session for people. Also of one that another server owns."""
         driver = await self._sessions.reach(session_id)
         if isinstance(driver, Driver):
-            window = self._window(driver.capabilities)
             durable = driver.is_durable
             state = driver.state if durable else await self._sessions.read(session_id)
+            window = window_tokens(self._services, state, driver.capabilities)
             return reading.view_of(
                 session_id, state, driver.status(), window, self._services.settings
             )
@@ -140,6 +140,8 @@ class Supervisor:
         await self._check_model(model)
         await driver.ask(inp.Note((ev.ModelSelected(model=model),)))
         driver.learn_capabilities()
+        # A turn whose model is gone waits for nothing but another one (A34).
+        await driver.ask(inp.Resume(paused_for=FailureKind.MODEL_GONE.value))
 
     async def delete(self, session_id: str) -> None:
         """Delete a session for good."""
@@ -216,10 +218,12 @@ class Supervisor:
         if driver.is_durable and prompt_id in driver.state.prompts:
             mentions = ()  # The journal has it with its files: they are not read again.
         context = approvals.context_of(self._services, driver.state)
-        files = tuple(text(found) for found in await read_mentions(mentions, context))
+        read = await read_mentions(mentions, context)
+        attached = (*await intake.attachments(blocks), *read.media)
+        files = map(text, read.texts)
         paths = tuple(mention.path for mention in mentions)
         # Asked also when it is known: what is known may not be durable yet (P1).
-        await driver.ask(inp.Submit(prompt_id, world.new_id("t"), (*blocks, *files), paths))
+        await driver.ask(inp.Submit(prompt_id, world.new_id("t"), (*attached, *files), paths))
         state = driver.state
         if state.title == intake.UNTITLED:
             await driver.ask(inp.Note((ev.SessionRenamed(title=intake.title_from(blocks)),)))
@@ -266,7 +270,7 @@ class Supervisor:
         """Begin a compaction beside the session and return its id at once."""
         driver = await self._sessions.settled(session_id)
         if driver.state.compaction is None:
-            keep = self._window(driver.capabilities) // 5
+            keep = window_tokens(self._services, driver.state, driver.capabilities) // 5
             if plans.plan(driver.state, keep) is None:
                 raise NothingToCompact("There is nothing to compact yet.")
             await driver.ask(inp.CompactAsked(instructions))
@@ -294,42 +298,11 @@ class Supervisor:
 
     async def repair(self, session_id: str, *, dry_run: bool) -> RepairReport:
         """Check the whole history and mend it, once, by a record that can be undone."""
-        driver = await self._sessions.reach(session_id)
-        if not dry_run:
-            driver = await self._sessions.at_rest(session_id)
-        state = await self._sessions.state_of(session_id)
-        history = tuple(state.messages)
-        findings = tuple(
-            {
-                "rule": f.rule,
-                "severity": f.severity.value,
-                "message": f.message,
-                "block": f.block,
-                "detail": f.detail,
-                "origin": _origin(history, f.message),
-            }
-            for f in preflight.check(history)
-        )
-        event, mended = preflight.mend(history, self._services.world.new_id("r"))
-        steps = tuple(
-            {"rule": s.rule, "origin": s.origin, "action": s.action, "kept": s.kept} for s in mended
-        )
-        if dry_run or not isinstance(driver, Driver):
-            return RepairReport(findings, steps, applied=False)
-        if event is None:
-            return RepairReport(findings, steps, applied=False)
-        await driver.ask(inp.Note((event,), at_rest="paused"))
-        if event.repair_id not in (await self._sessions.state_of(session_id)).repairs:
-            raise NotWhileBusy("A turn began meanwhile.")
-        return RepairReport(findings, steps, applied=True, repair_id=event.repair_id)
+        return await repairs.repair(self._sessions, self._services, session_id, dry_run=dry_run)
 
     async def undo_repair(self, session_id: str, repair_id: str) -> None:
         """Take a repair back."""
-        driver = await self._sessions.at_rest(session_id)
-        undone = ev.RepairUndone(repair_id=repair_id)
-        await driver.ask(inp.Note((undone,), at_rest="paused"))
-        if repair_id in (await self._sessions.state_of(session_id)).repairs:
-            raise NotWhileBusy("A turn began meanwhile.")
+        await repairs.undo(self._sessions, session_id, repair_id)
 
     # -- followers, models, life -----------------------------------------------------------------
 
@@ -428,10 +401,3 @@ class Supervisor:
             return  # Offline is no reason to refuse; the request will tell.
         if known and model not in known:
             raise UnknownModel(f"The endpoint has no model {model!r}.")
-
-    def _window(self, capabilities: Capabilities) -> int:
-        return self._services.settings.context_window_tokens or capabilities.window_tokens
-
-
-def _origin(history: Sequence[Message], index: int | None) -> str:
-    return history[index].origin if index is not None and index < len(history) else ""

@@ -90,18 +90,31 @@ def item_text(item: Any) -> str:
 
 
 def media_stub(data: Mapping[str, Any]) -> str:
-    """Return what can be said of an image or a document; a text document keeps its text."""
-    source = data.get("source")
-    source = source if isinstance(source, Mapping) else {}
-    kind = f"{data.get('type')}"
-    title = data.get("title")
-    names = [str(part) for part in (title, source.get("media_type"), source.get("url")) if part]
+    """Return what can be said of an image or a document; words that it is made of are kept."""
+    given = data.get("source")
+    source = given if isinstance(given, Mapping) else {}
+    names = [str(n) for n in (data.get("title"), source.get("media_type"), source.get("url")) if n]
     body = source.get("data")
-    if isinstance(body, str) and source.get("type") == "text":
-        return f"[{kind}: {', '.join(names)}]\n{body}"
-    if isinstance(body, str):
+    if isinstance(body, str) and source.get("type") != "text":
         names.append(f"{len(body)} bytes encoded")
-    return f"[{kind}: {', '.join(names) or 'not kept'}]"
+    words = [part for part in _source_words(given) if part.strip()]
+    if isinstance(data.get("context"), str):
+        words.insert(0, data["context"])
+    stub = f"[{data.get('type')}: {', '.join(names) or ('as text' if words else 'not kept')}]"
+    return "\n".join([stub, *words])
+
+
+def _source_words(source: Any) -> list[str]:
+    """Return the words of a text document, of one made of blocks, or of a broken source."""
+    if isinstance(source, Mapping):
+        body = source.get("data") if source.get("type") == "text" else None
+        words = [body] if isinstance(body, str) else []
+        if source.get("type") == "content":
+            words += [item_text(item) for item in items(source.get("content"))]
+        return words
+    if isinstance(source, str):
+        return [_stub(source)]
+    return [] if source is None else [encoding.encode(_plain(source))]
 
 
 def _is_whole_media(item: Mapping[str, Any]) -> bool:

@@ -73,7 +73,7 @@ class Block:
         return f"Block({self.raw})"
 
 
-@attrs.frozen
+@attrs.frozen(cache_hash=True)
 class Message:
     """One message of a history.
 
@@ -133,7 +133,7 @@ def to_wire(history: Sequence[Message]) -> list[dict[str, Any]]:
 def blocks_from_content(content: Any) -> tuple[Block, ...]:
     """Read a `content` field: a string, a list of blocks, or something broken."""
     if isinstance(content, str):
-        return (text(content),)
+        return (text(content),) if content else ()  # an empty string is no block (R34, R35)
     if not isinstance(content, (list, tuple)):
         return () if content is None else (text(encoding.encode(content)),)
     return tuple(

@@ -14,16 +14,22 @@ import attrs
 
 from holdfast.conversation import casting
 from holdfast.conversation.findings import RepairStep
-from holdfast.conversation.history import Block, History, Message, text
+from holdfast.conversation.history import ASSISTANT, Block, History, Message, text
 from holdfast.conversation.passes.linking import link
 from holdfast.conversation.passes.steps import each_block, with_fields
-from holdfast.conversation.passes.thinking import THINKING
-from holdfast.conversation.profile import DEFAULT, Profile
+from holdfast.conversation.profile import (
+    DEFAULT,
+    THINKING_BLOCKS,
+    Profile,
+    is_server_result,
+    is_server_use,
+)
 from holdfast.conversation.repair import Repaired, repair
 from holdfast.conversation.rules.server_tools import server_pairs
 from holdfast.conversation.turns import merged
 
 RESULT_LABEL: Final = "Result of the tool call above"
+HIDDEN: Final = "hid an answer that was stopped by a filter"
 ACTION: Final = "turned a block that the API refused into text"
 
 
@@ -52,6 +58,25 @@ def quarantine(
     return attrs.evolve(repaired, steps=(step, *repaired.steps))
 
 
+def hide_answer(history: History, message: int, profile: Profile = DEFAULT) -> Repaired:
+    """Hide what the assistant said in a message: an answer that the API's filter stopped (A35).
+
+    Refusals in a history breed refusals. Calls that were made stay, because they had effects, and
+    so does what the user said. Raises `IndexError` for a message that is none, `ValueError` for one
+    that the assistant did not say.
+    """
+    if history[message].role != ASSISTANT:
+        raise ValueError(f"messages.{message} is not the assistant's")
+
+    def mend(_message: Message, index: int, found: Block, _position: int) -> Iterable[Block] | None:
+        is_call = found.type == "tool_use" or is_server_use(found.type)
+        return None if index != message or is_call or is_server_result(found.type) else ()
+
+    step = RepairStep("A35", history[message].origin, HIDDEN, "all of it, in the record")
+    repaired = repair(each_block(history, mend), profile=profile)
+    return attrs.evolve(repaired, steps=(step, *repaired.steps))
+
+
 def as_plain_text(history: History, profile: Profile = DEFAULT) -> Repaired:
     """Turn a whole history into text messages: no calls, no thinking, no media, no poison.
 
@@ -59,7 +84,7 @@ def as_plain_text(history: History, profile: Profile = DEFAULT) -> Repaired:
     """
 
     def mend(_message: Message, _i: int, found: Block, _j: int) -> Iterable[Block] | None:
-        if found.type in THINKING:
+        if found.type in THINKING_BLOCKS:
             return ()
         return (text(casting.as_text(found)),)
 
@@ -69,7 +94,7 @@ def as_plain_text(history: History, profile: Profile = DEFAULT) -> Repaired:
 
 
 def _as_words(block: Block) -> tuple[Block, ...]:
-    if block.type in THINKING:
+    if block.type in THINKING_BLOCKS:
         return ()
     if block.type == "tool_result":
         parts = [casting.item_text(item) for item in casting.items(block.get("content"))]

@@ -23,6 +23,7 @@ DOCUMENT_BYTES_PER_TOKEN: Final = 40
 """Encoded bytes of a PDF page against the tokens it is counted with: about 80 KB to 2000."""
 MESSAGE_TOKENS: Final = 4
 """The frame of a message: role and separators."""
+_FRAME_BYTES: Final = len('{"role":"","content":[]}')
 RATIO_MIN: Final = 0.5
 RATIO_MAX: Final = 2.5
 _MEDIA_MARKS: Final = ('"image"', '"document"')
@@ -52,8 +53,14 @@ def estimate_block(block: Block) -> int:
 
 def history_bytes(history: Iterable[Message]) -> int:
     """Return the exact size in bytes of some messages in a request body, commas included."""
-    sizes = [_size(message.wire) for message in history]
+    sizes = [message_bytes(message) for message in history]
     return sum(sizes) + max(len(sizes) - 1, 0)
+
+
+def message_bytes(message: Message) -> int:
+    """Return the exact size in bytes of one message in a request body."""
+    frame = len(message.role) + _FRAME_BYTES
+    return frame + sum(_size(block.raw) + 1 for block in message.blocks) - bool(message.blocks)
 
 
 @lru_cache(maxsize=4096)

@@ -18,8 +18,8 @@ from typing import Final
 import apsw
 import attrs
 
-from holdfast.journal.schema import rows
-from holdfast.journal.store import Lease, SessionOwnedElsewhere, SessionUnknown, StoreDamaged
+from holdfast.journal.schema import rows, unknown_session
+from holdfast.journal.store import Lease, SessionOwnedElsewhere, StoreDamaged
 
 # A holder that cannot be looked at (another machine) is believed for this long.
 SILENT_MAX_MS: Final = 30_000
@@ -103,7 +103,7 @@ def take(
         (session_id,),
     )
     if not found:
-        raise SessionUnknown(session_id)
+        raise unknown_session(connection, session_id)
     session_key, holder, pid, host, started, heartbeat_ms = found[0]
     if holder is not None and holder != owner:
         if not isinstance(pid, int) or not isinstance(heartbeat_ms, int):

@@ -19,7 +19,14 @@ from typing import Any, Final
 
 import apsw
 
-from holdfast.journal.store import StoreBusy, StoreDamaged, StoreTooNew, StoreUnreadable
+from holdfast.journal.store import (
+    SessionUnknown,
+    StoreBusy,
+    StoreDamaged,
+    StoreError,
+    StoreTooNew,
+    StoreUnreadable,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -166,6 +173,17 @@ def rows(
     STRICT tables vouch for the values' types, as long as the page they are on is sound.
     """
     return list(connection.execute(statement, bindings))
+
+
+def unknown_session(connection: apsw.Connection, session_id: str) -> StoreError:
+    """Return why a session is not found: there is none, or a page of the index is damaged.
+
+    The table is read past the index, which has been seen to lose a session that lists still show.
+    """
+    listed = "SELECT 1 FROM sessions NOT INDEXED WHERE session_id = ?"
+    if rows(connection, listed, (session_id,)):
+        return StoreDamaged(f"Session {session_id!r} is missing in the index of sessions.")
+    return SessionUnknown(session_id)
 
 
 def require_sound_sqlite(version: str) -> None:

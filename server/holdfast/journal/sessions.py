@@ -13,13 +13,12 @@ import apsw
 import msgspec
 
 from holdfast.journal import blobs
-from holdfast.journal.schema import DAMAGE, SEQ_BITS, SEQ_MASK, rows
+from holdfast.journal.schema import DAMAGE, SEQ_BITS, SEQ_MASK, rows, unknown_session
 from holdfast.journal.store import (
     Lease,
     LeaseLost,
     Record,
     SessionSummary,
-    SessionUnknown,
     StoreDamaged,
     StoreError,
     StoreUnavailable,
@@ -166,7 +165,7 @@ def require_lease(connection: apsw.Connection, lease: Lease) -> tuple[int, int]:
         (lease.session_id,),
     )
     if not found:
-        raise SessionUnknown(lease.session_id)
+        raise unknown_session(connection, lease.session_id)
     session_key, head, generation = found[0]
     if generation != lease.generation:
         raise LeaseLost(lease.session_id)
@@ -245,7 +244,7 @@ def summary(connection: apsw.Connection, session_id: str) -> SessionSummary:
     """Return one session's summary. Raises `SessionUnknown`."""
     found = rows(connection, _SUMMARY + "WHERE session_id = ?", (session_id,))
     if not found:
-        raise SessionUnknown(session_id)
+        raise unknown_session(connection, session_id)
     return _summary(found[0])
 
 
@@ -285,7 +284,7 @@ def _session(connection: apsw.Connection, session_id: str) -> tuple[int, int]:
         (session_id,),
     )
     if not found:
-        raise SessionUnknown(session_id)
+        raise unknown_session(connection, session_id)
     match found[0]:
         case (int(session_key), int(head)):
             return session_key, head

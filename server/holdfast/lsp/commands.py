@@ -228,8 +228,10 @@ _ROWS: Final = (
         p.RepairParams,
         session.repair,
         "Check the history and mend it, once, by a record that can be undone. With `dryRun` "
-        'nothing is changed; with `undo: "r_1"` that repair is taken back, and the result is '
-        '`{"undone": "r_1"}`.',
+        "nothing is changed. `changes` holds the words of each changed record before and after "
+        "(clipped) and what is kept, `inForce` the repairs that were there before, `report` all of "
+        'it for people, in Markdown. With `undo: "r_1"` that repair is taken back, and the result '
+        'is `{"undone": "r_1"}`.',
         {**_ID, "dryRun": True},
         {
             "findings": [
@@ -246,16 +248,30 @@ _ROWS: Final = (
                 {"rule": "R40", "origin": "17", "action": "insert a result", "kept": "everything"}
             ],
             "applied": False,
+            "changes": [
+                {
+                    "origin": "17",
+                    "before": "assistant: [called run: {}]",
+                    "after": "assistant: [called run: {}]\nuser: [Result of a tool call]",
+                    "rules": ["R40"],
+                    "actions": ["insert a result"],
+                    "kept": ["everything"],
+                }
+            ],
+            "inForce": ["r_9"],
+            "report": "# Repair of “Fix the parser”\n",
         },
     ),
     Command(
         "holdfast.turn.send",
         p.SendParams,
         turn.send,
-        "Send a prompt: either `text`, or `content` with text and image blocks. The answer comes "
-        "when it is on disk. The same `promptId` twice is one prompt. Files in `mentions` (`path`, "
-        "and perhaps `startLine` and `endLine`, from 1) are read now, inside the workspace only, "
-        "and become part of the prompt as text; what cannot be shown is said there.",
+        "Send a prompt: either `text`, or `content` with text, image and document blocks. The "
+        "answer comes when it is on disk. The same `promptId` twice is one prompt. Files in "
+        "`mentions` (`path`, and perhaps `startLine` and `endLine`, from 1) are read now, inside "
+        "the workspace only, and become part of the prompt as text, pictures and PDFs as what they "
+        "are; what cannot be shown is said there. Pictures of any size and type are made fit for "
+        "the API (at most 2000 pixels a side); one that cannot be decoded becomes words.",
         {
             **_ID,
             "text": "Fix the parser.",

@@ -156,10 +156,10 @@ class MentionParams(Params, frozen=True):
 
 
 class SendParams(OnSession, frozen=True):
-    """Either `text` or `content` (text and image blocks in the API's shape).
+    """Either `text` or `content` (text, image and document blocks in the API's shape).
 
     `promptId` is the client's own; the same one twice is one prompt. `mentions` are files whose
-    text becomes part of the prompt.
+    text, or picture, becomes part of the prompt.
     """
 
     text: str | None = None

@@ -69,17 +69,18 @@ status.
  "changes": [{"op": "append", "id": "17.0", "text": "The parser"}]}
 ```
 
-`holdfast/status`: what the session is doing now; members that do not apply are left out. `phase`
-is `idle`, `queued`, `compacting`, `requesting`, `streaming`, `asking`, `runningTools`, `waiting` or
-`paused`. `silentMs` is how long an open stream has been silent; `retryAt` is then when it is cut
-and the turn goes on. `readOnly` names the server that owns the session when it is not this one.
-`label` is the whole state in a few words for lists and status bars, empty when idle.
+`holdfast/status`: what the session is doing now; members that do not apply are left out. `phase` is
+`idle`, `queued`, `compacting`, `requesting`, `streaming`, `asking`, `runningTools`, `repairing` (it
+is being found out what the API refuses of a request), `waiting` or `paused`. `silentMs` is how long
+an open stream has been silent; `retryAt` is then when it is cut and the turn goes on. `readOnly`
+names the server that owns the session when it is not this one. `label` is the whole state in a few
+words for lists and status bars, empty when idle.
 
-`banner` is what a person should be told while the session waits, is paused, silent, compacting or
-read only: `tone` (`info`, `warning` or `error`), `title`, `text`, `raw` (the API's own words) and
-`actions` (each a `title`, a `command` and perhaps `argument` and `primary`). `due` is when what the
-title says happens, for a countdown behind it. An action without `argument` needs a person's input
-for its command first.
+`banner` is what a person should be told while the session waits, is paused, silent, compacting,
+repairing or read only: `tone` (`info`, `warning` or `error`), `title`, `text`, `raw` (the API's own
+words) and `actions` (each a `title`, a `command` and perhaps `argument` and `primary`). `due` is
+when what the title says happens, for a countdown behind it. An action without `argument` needs a
+person's input for its command first.
 
 ```json
 {"sessionId": "s_8f2c", "phase": "waiting", "reason": "overloaded", "message": "Overloaded",

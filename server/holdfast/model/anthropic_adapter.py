@@ -69,13 +69,26 @@ class AnthropicModel:
     async def stream(self, request: ModelRequest) -> AsyncIterator[AsyncIterator[StreamItem]]:
         """Open one streamed response; see the port."""
         credentials = self._usable_credentials()
-        body = await self._body(request)
+        body = await self._body(request, request_body.build)
         wire = await self._wire()
         opened = await wire.open(
-            body, credentials, request.first_byte_timeout_s, request.idle_cut_s
+            body, credentials, request.first_byte_timeout_s, request.idle_cut_s, _betas(request)
         )
         async with opened, aclosing(_items(opened, credentials)) as items:
             yield items
+
+    async def count_tokens(self, request: ModelRequest) -> int:
+        """Return how many tokens a request has; see the port."""
+        credentials = self._usable_credentials()
+        body = await self._body(request, request_body.build_count)
+        wire = await self._wire()
+        counted = await wire.count(body, credentials, request.first_byte_timeout_s, _betas(request))
+        tokens = counted.get("input_tokens") if isinstance(counted, dict) else None
+        if not isinstance(tokens, int) or isinstance(tokens, bool):
+            raise ModelFailed(
+                Failure(kind=FailureKind.UNREADABLE, message="The count of tokens holds no number.")
+            )
+        return tokens
 
     async def capabilities(self, model: str) -> Capabilities:
         """Return what `model` can do: as the endpoint lists it, else from the table.
@@ -132,13 +145,12 @@ class AnthropicModel:
             raise ModelFailed(Failure(kind=FailureKind.AUTHENTICATION, message=problem))
         return credentials
 
-    async def _body(self, request: ModelRequest) -> bytes:
+    async def _body(self, request: ModelRequest, build: Callable[..., bytes]) -> bytes:
+        marks = self._cache_marks and request.cache_marks
         try:
             if request_body.size_chars(request) > request_body.BIG_CHARS:
-                return await asyncio.to_thread(
-                    request_body.build, request, cache_marks=self._cache_marks
-                )
-            return request_body.build(request, cache_marks=self._cache_marks)
+                return await asyncio.to_thread(build, request, cache_marks=marks)
+            return build(request, cache_marks=marks)
         except (TypeError, ValueError) as error:
             raise _internal("The request cannot be written as JSON", error) from error
 
@@ -171,6 +183,10 @@ async def _items(opened: EventStream, credentials: Credentials) -> AsyncGenerato
             raise
         for item in assembler.finish():
             yield item
+
+
+def _betas(request: ModelRequest) -> tuple[str, ...]:
+    return (request_body.BINDING_BETA,) if request.drop_mismatched_thinking else ()
 
 
 def _load(base_url: str | None, transport: httpx2.AsyncBaseTransport | None) -> Wire:

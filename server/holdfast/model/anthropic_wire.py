@@ -65,7 +65,12 @@ class Wire:
         )
 
     async def open(
-        self, body: bytes, credentials: Credentials, first_byte_timeout_s: float, idle_cut_s: float
+        self,
+        body: bytes,
+        credentials: Credentials,
+        first_byte_timeout_s: float,
+        idle_cut_s: float,
+        betas: Sequence[str] = (),
     ) -> EventStream:
         """Send a request and return its events once the API has accepted it.
 
@@ -81,7 +86,7 @@ class Wire:
                     cast_to=object,
                     options={
                         "headers": {
-                            **self._headers(credentials),
+                            **self._headers(credentials, betas),
                             "Content-Type": "application/json",
                             "Content-Length": str(len(body)),
                         },
@@ -93,6 +98,32 @@ class Wire:
         except Exception as error:
             raise self._refused(error, credentials) from error
         return EventStream(stream.response, idle_cut_s, credentials.secrets)
+
+    async def count(
+        self, body: bytes, credentials: Credentials, timeout_s: float, betas: Sequence[str] = ()
+    ) -> Any:
+        """Return the decoded answer of `POST /v1/messages/count_tokens`. Raises `ModelFailed`.
+
+        `timeout_s` counts from the last progress of the upload.
+        """
+        try:
+            async with asyncio.timeout(timeout_s) as waiting:
+                response = await self._client.post(
+                    "/v1/messages/count_tokens",
+                    content=_Upload(body, waiting, timeout_s),
+                    cast_to=httpx2.Response,
+                    options={
+                        "headers": {
+                            **self._headers(credentials, betas),
+                            "Content-Type": "application/json",
+                            "Content-Length": str(len(body)),
+                        },
+                        "timeout": _timeout(timeout_s + _READ_SLACK_S),
+                    },
+                )
+        except Exception as error:
+            raise self._refused(error, credentials) from error
+        return _decoded(response, "The count of tokens", credentials)
 
     async def models(self, credentials: Credentials) -> Any:
         """Return the decoded answer of `GET /v1/models`. Raises `ModelFailed`."""
@@ -109,24 +140,19 @@ class Wire:
                 )
         except Exception as error:
             raise self._refused(error, credentials) from error
-        try:
-            return encoding.decode(response.content)
-        except (ValueError, RecursionError) as error:
-            raise _failed(
-                FailureKind.UNREADABLE,
-                "The list of models is not valid JSON.",
-                request_id=classification.request_id(response.headers),
-                raw=classification.excerpt(response.text, credentials.secrets),
-            ) from error
+        return _decoded(response, "The list of models", credentials)
 
     async def close(self) -> None:
         """Close the pooled connections."""
         await self._client.close()
 
-    def _headers(self, credentials: Credentials) -> dict[str, str | anthropic.Omit]:
+    def _headers(
+        self, credentials: Credentials, betas: Sequence[str] = ()
+    ) -> dict[str, str | anthropic.Omit]:
         """Return a request's own headers; those that the environment would add are taken out."""
         hidden = dict.fromkeys(_hidden_header_names(os.environ), anthropic.Omit())
-        return {**hidden, **credentials.headers(first_party=self._first_party)}
+        wanted = {"anthropic-beta": ",".join(betas)} if betas else {}
+        return {**hidden, **wanted, **credentials.headers(first_party=self._first_party)}
 
     def _refused(self, error: Exception, credentials: Credentials) -> ModelFailed:
         """Classify what came in place of an accepted request."""
@@ -282,6 +308,18 @@ class _Upload:
 
 def _timeout(read_s: float) -> httpx2.Timeout:
     return httpx2.Timeout(connect=_CONNECT_S, read=read_s, write=_WRITE_S, pool=_POOL_S)
+
+
+def _decoded(response: httpx2.Response, what: str, credentials: Credentials) -> Any:
+    try:
+        return encoding.decode(response.content)
+    except (ValueError, RecursionError) as error:
+        raise _failed(
+            FailureKind.UNREADABLE,
+            f"{what} is not valid JSON.",
+            request_id=classification.request_id(response.headers),
+            raw=classification.excerpt(response.text, credentials.secrets),
+        ) from error
 
 
 def _hidden_header_names(environment: Mapping[str, str]) -> tuple[str, ...]:

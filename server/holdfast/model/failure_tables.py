@@ -144,6 +144,7 @@ STATUSES: Final[Mapping[int, FailureKind]] = {
     407: FailureKind.NETWORK,  # the proxy, not the API, wants a password
     408: FailureKind.TIMEOUT,
     409: FailureKind.SERVER,
+    410: FailureKind.MODEL_GONE,  # what is gone for good behind a gateway is a model (A34)
     413: FailureKind.TOO_LARGE,
     425: FailureKind.SERVER,
     429: FailureKind.RATE_LIMITED,

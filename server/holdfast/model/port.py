@@ -24,7 +24,9 @@ class ModelRequest:
 
     `tools` are tool definitions in the API's shape, already normalised. `system` may be empty.
     `first_byte_timeout_s` bounds the wait for an answer, `idle_cut_s` silence of the stream.
-    With `tools_allowed` False the tools are sent but may not be called.
+    With `tools_allowed` False the tools are sent but may not be called. With
+    `drop_mismatched_thinking` the API passes over thinking that is bound to another history instead
+    of refusing it (R72). Without `cache_marks` nothing is marked for the prompt cache (R82).
     """
 
     model: str
@@ -35,6 +37,8 @@ class ModelRequest:
     first_byte_timeout_s: float = 120.0
     idle_cut_s: float = 90.0
     tools_allowed: bool = True
+    drop_mismatched_thinking: bool = False
+    cache_marks: bool = True
 
 
 @attrs.frozen
@@ -123,6 +127,13 @@ class Model(Protocol):
 
         Entering and iterating raise `ModelFailed` for every failure of transport or API;
         cancellation passes through untouched.
+        """
+        ...
+
+    async def count_tokens(self, request: ModelRequest) -> int:
+        """Return how many tokens a request has. Free, and refused by the same rules as a request.
+
+        Raises `ModelFailed` like `stream`; an endpoint without it answers 404, 405 or 501.
         """
         ...
 

@@ -17,6 +17,12 @@ from holdfast.model.port import ModelRequest
 # Above this many characters of content the body is built in a worker thread.
 BIG_CHARS: Final = 256 * 1024
 
+BINDING_BETA: Final = "thinking-binding-controls-2026-08-01"
+"""The beta header that `drop_mismatched_thinking` needs (R72, R78)."""
+
+_DROP_MISMATCHED: Final = (
+    '{"type":"adaptive","block_binding":{"prefix_mismatch_behavior":"drop_block"}}'
+)
 _MARK: Final = '"cache_control":{"type":"ephemeral"}'
 _CACHEABLE: Final = frozenset({"text", "image", "document", "search_result", "tool_result"})
 
@@ -34,20 +40,28 @@ def build(request: ModelRequest, *, cache_marks: bool = True) -> bytes:
     only 20 blocks from a mark. A history that carries marks of its own gets none from us.
     `thinking` and sampling parameters are left out: every current model takes that (R14, R65).
     """
+    answer = [f'"max_tokens":{request.max_output_tokens}', '"stream":true']
+    return f"{{{','.join([*_prompt(request, cache_marks=cache_marks), *answer])}}}".encode()
+
+
+def build_count(request: ModelRequest, *, cache_marks: bool = True) -> bytes:
+    """Return the body of `POST /v1/messages/count_tokens`: the same without what is answered."""
+    return f"{{{','.join(_prompt(request, cache_marks=cache_marks))}}}".encode()
+
+
+def _prompt(request: ModelRequest, *, cache_marks: bool) -> list[str]:
     marked = cache_marks and not _has_marks(request)
-    parts = [
-        f'"model":{encoding.encode(request.model)}',
-        f'"max_tokens":{request.max_output_tokens}',
-    ]
+    parts = [f'"model":{encoding.encode(request.model)}']
     if request.system.strip():
         parts.append(f'"system":[{_system(request.system, marked=marked)}]')
     if request.tools:
         parts.append(f'"tools":[{",".join(_tools(request.tools, marked=marked))}]')
         if not request.tools_allowed:
             parts.append('"tool_choice":{"type":"none"}')
+    if request.drop_mismatched_thinking:
+        parts.append(f'"thinking":{_DROP_MISMATCHED}')
     parts.append(f'"messages":[{",".join(_messages(request.messages, marked=marked))}]')
-    parts.append('"stream":true')
-    return f"{{{','.join(parts)}}}".encode()
+    return parts
 
 
 def _system(text: str, *, marked: bool) -> str:

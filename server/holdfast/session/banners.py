@@ -89,6 +89,7 @@ _LABELS: Final[Mapping[Phase, str]] = {
     Phase.STREAMING: "streaming",
     Phase.ASKING: "asking",
     Phase.RUNNING_TOOLS: "running tools",
+    Phase.REPAIRING: "repairing",
     Phase.WAITING: "waiting",
     Phase.PAUSED: "paused",
 }
@@ -140,6 +141,15 @@ def waiting(
     raw = raw_words(failure) if failure is not None else None
     text = f"{says}{tries} Nothing is lost."
     return Banner("warning", "Trying again", text, due, raw, _actions(session_id, (_RETRY, _STOP)))
+
+
+def repairing(session_id: str, failure: Failure | None) -> Banner:
+    """The API refused a request, and it is being found out which part of it."""
+    text = "The API refused the request. It is being found out which part of it, free of charge."
+    raw = raw_words(failure) if failure is not None else None
+    return Banner(
+        "info", "Repairing the conversation", text, None, raw, _actions(session_id, (_STOP,))
+    )
 
 
 def compacting(

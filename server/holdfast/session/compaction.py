@@ -177,7 +177,8 @@ def commit_prepared(step: Step) -> None:
     running = state.compaction
     if running is None or running.summary is None or state.requested:
         return
-    if index_of(state.messages, running.started.cut_origin) is None:
+    is_there = index_of(state.messages, running.started.cut_origin) is not None
+    if not is_there or running.prefix_version != state.prefix_version:
         _end(step, running, ev.CompactionEnd.SUPERSEDED, "the history it covers was changed")
         return
     step.emit(ev.CompactionCommitted(compaction_id=running.started.compaction_id))

@@ -6,8 +6,9 @@ and taking it back needs nothing but the record itself (P4).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
+from holdfast.conversation.findings import RepairStep
 from holdfast.conversation.history import Message
 from holdfast.conversation.repair import Repaired
 from holdfast.session import events as ev
@@ -16,14 +17,29 @@ from holdfast.session import events as ev
 def repair_event(
     repair_id: str, before: Sequence[Message], repaired: Repaired
 ) -> ev.HistoryRepaired | None:
-    """Turn a repair into the event that applies it; None when it changes nothing.
+    """Turn a repair into the event that applies it; None when it changes nothing."""
+    edits = edits_of(before, repaired.history)
+    if not edits:
+        return None
+    return ev.HistoryRepaired(repair_id=repair_id, notes=notes_of(repaired.steps), edits=edits)
 
-    Messages that the repair inserted (without an origin) belong to the record before them, at the
+
+def notes_of(steps: Iterable[RepairStep]) -> tuple[ev.RepairNote, ...]:
+    """Return what a repair did, as it is recorded."""
+    return tuple(
+        ev.RepairNote(rule=s.rule, origin=s.origin, action=s.action, kept=s.kept) for s in steps
+    )
+
+
+def edits_of(before: Sequence[Message], after: Sequence[Message]) -> tuple[ev.MessageEdit, ...]:
+    """Return which records' messages differ, and what they are now.
+
+    Messages that a repair inserted (without an origin) belong to the record before them, at the
     very start to the one after them.
     """
     old = _by_origin(before)
-    new = _by_origin(_adopted(repaired.history))
-    edits = tuple(
+    new = _by_origin(_adopted(after))
+    return tuple(
         ev.MessageEdit(
             origin=origin,
             messages=tuple((m.role, ev.raw_blocks(m.blocks)) for m in new.get(origin, ())),
@@ -31,13 +47,6 @@ def repair_event(
         for origin, messages in old.items()
         if new.get(origin, ()) != messages
     )
-    if not edits:
-        return None
-    notes = tuple(
-        ev.RepairNote(rule=s.rule, origin=s.origin, action=s.action, kept=s.kept)
-        for s in repaired.steps
-    )
-    return ev.HistoryRepaired(repair_id=repair_id, notes=notes, edits=edits)
 
 
 def _adopted(history: Sequence[Message]) -> list[Message]:

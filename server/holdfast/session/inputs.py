@@ -12,6 +12,7 @@ from typing import Literal, TypeAlias
 import attrs
 
 from holdfast.conversation.history import Block
+from holdfast.conversation.profile import DEFAULT, Profile
 from holdfast.session.events import (
     AnyEvent,
     CommandEvidence,
@@ -23,13 +24,16 @@ from holdfast.session.events import (
     Usage,
 )
 from holdfast.session.failures import Failure
+from holdfast.session.ladder import Case, Outcome
 
 
 @attrs.frozen
 class Limits:
     """The bounds a session runs under; from settings and the model's capabilities.
 
-    Marks are fractions of the window. Times in milliseconds.
+    Marks are fractions of the window. Times in milliseconds. `profile` is the grammar of the
+    session's model behind its endpoint; `tools` are the names of the tools there are, in the order
+    in which they are sent. `overhead_...` is the size of a request besides its messages.
     """
 
     model: str
@@ -39,9 +43,12 @@ class Limits:
     hard_mark: float = 0.92
     keep_fraction: float = 0.2
     overhead_tokens: int = 0
+    overhead_bytes: int = 0
     retry_budget_ms: int = 600_000
     retry_max_delay_ms: int = 60_000
     continue_interrupted: bool = True
+    profile: Profile = DEFAULT
+    tools: tuple[str, ...] = ()
 
     @property
     def soft_tokens(self) -> int:
@@ -104,6 +111,16 @@ class Failed:
     """The request failed, before or after something of the response arrived."""
 
     failure: Failure
+
+
+@attrs.frozen
+class Examined:
+    """It was found out what a refused request needs. `case` is what was examined."""
+
+    turn_id: str
+    prefix_version: int
+    case: Case
+    outcome: Outcome
 
 
 @attrs.frozen
@@ -253,6 +270,7 @@ Input: TypeAlias = (
     | Arrived
     | Completed
     | Failed
+    | Examined
     | Judged
     | Looked
     | LookedAgain
@@ -285,7 +303,17 @@ class CallModel:
 
 @attrs.frozen
 class AbortModel:
-    """Close the connection of the request under way, if any."""
+    """Close the connection of the request, or end the examination, that is under way, if any."""
+
+
+@attrs.frozen
+class Examine:
+    """Find out what makes the API accept a refused request, by its free count alone."""
+
+    turn_id: str
+    model: str
+    prefix_version: int
+    case: Case
 
 
 @attrs.frozen
@@ -362,6 +390,7 @@ class AbortCompaction:
 Effect: TypeAlias = (
     CallModel
     | AbortModel
+    | Examine
     | Judge
     | LookBefore
     | LookAfter

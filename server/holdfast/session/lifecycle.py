@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-from holdfast.session import compaction, model_calls, tool_calls
+from holdfast.session import compaction, mending, model_calls, tool_calls
 from holdfast.session import events as ev
 from holdfast.session import inputs as inp
 from holdfast.session.phases import is_interrupted
@@ -58,6 +58,8 @@ def _stop(step: Step, _given: inp.Stop) -> None:
     if turn is None:
         return
     step.emit(ev.StopRequested(turn_id=turn.turn_id))
+    if turn.examining:
+        step.want(inp.AbortModel())
     if state.requested:
         step.want(inp.AbortModel())
         step.emit(ev.ResponseCut(cause=ev.CutCause.STOPPED))
@@ -155,6 +157,8 @@ def _restarted(step: Step, given: inp.Restarted) -> None:
             if state.response is not None:
                 step.emit(ev.ResponseCut(cause=ev.CutCause.RESTART))
             model_calls.request(step)
+        case Phase.REPAIRING:
+            mending.examine(step)
         case Phase.ASKING | Phase.RUNNING_TOOLS:
             tool_calls.recover(step)
         case Phase.WAITING | Phase.PAUSED:
@@ -223,6 +227,7 @@ _DECISIONS: Final[dict[type[Any], Callable[[Step, Any], None]]] = {
     inp.Arrived: _arrived,
     inp.Completed: _completed,
     inp.Failed: model_calls.failed,
+    inp.Examined: mending.examined,
     inp.Judged: tool_calls.judged,
     inp.Looked: tool_calls.looked,
     inp.LookedAgain: tool_calls.looked_again,

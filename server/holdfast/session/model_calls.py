@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from typing import Final
 
-from holdfast.session import compaction, view
+from holdfast.session import compaction, mending, view
 from holdfast.session import events as ev
 from holdfast.session import inputs as inp
 from holdfast.session import preflight as checks
 from holdfast.session.failures import POLICIES, Failure, FailureKind, Policy, Remedy
+from holdfast.session.pausing import pause
 from holdfast.session.state import Phase, Turn
 from holdfast.session.step import Step
 
@@ -49,6 +50,7 @@ def request(step: Step) -> None:
     if compaction.make_room(step):
         return
     preflight(step, sending=True)
+    mending.fit(step)
     model = state.model or step.env.limits.model
     attempt = turn.attempts + 1
     step.emit(ev.RequestStarted(turn_id=turn.turn_id, attempt=attempt, model=model))
@@ -62,10 +64,11 @@ def preflight(step: Step, *, sending: bool = False) -> None:
     repair gave a result to a call that a compaction hides - the view itself is mended.
     """
     state = step.state
+    profile = step.env.limits.profile
     for part in (lambda: state.messages, lambda: view.messages(state)):
-        if not checks.check(view.messages(state), sending=sending):
+        if not checks.check(view.messages(state), profile, sending=sending):
             return
-        event, _ = checks.mend(part(), f"r_{state.seq + 1}", sending=sending)
+        event, _ = checks.mend(part(), f"r_{state.seq + 1}", profile, sending=sending)
         if event is not None:
             step.emit(event)
 
@@ -79,14 +82,27 @@ def failed(step: Step, given: inp.Failed) -> None:
     failure = given.failure
     if state.response is not None and state.response.started:
         step.emit(ev.ResponseCut(cause=ev.CutCause.FAILURE, detail=failure.message))
-    attempt = turn.attempts + 1
-    step.emit(ev.RequestFailed(turn_id=turn.turn_id, attempt=attempt, failure=failure))
+    size = mending.body_bytes(state) if failure.kind is FailureKind.TOO_LARGE else 0
+    room = turn.answer_tokens
+    step.emit(
+        ev.RequestFailed(
+            turn_id=turn.turn_id, attempt=turn.attempts + 1, failure=failure, body_bytes=size
+        )
+    )
+    if mending.is_filtered(failure):
+        step.emit(ev.TurnEnded(turn_id=turn.turn_id, reason=ev.TurnEnd.REFUSED))
+        next_turn(step)
+        return
     policy = POLICIES[failure.kind]
     match policy.remedy:
         case Remedy.RETRY | Remedy.CONTINUE:
             _retry(step, turn, failure, policy)
+        case Remedy.RESHAPE if failure.kind is FailureKind.INVALID_REQUEST:
+            mending.refused(step)
         case Remedy.RESHAPE:
-            _reshape(step, turn, failure, policy)
+            if turn.answer_tokens == room or turn.reshapes > RESHAPES_MAX:
+                _reshape(step, turn, failure, policy)
+            # Else it is sent again, with the room for the answer that the API named (A24).
         case Remedy.ASK:
             pause(step, failure, policy, None)
 
@@ -136,25 +152,10 @@ def _retry(step: Step, turn: Turn, failure: Failure, policy: Policy) -> None:
 
 
 def _reshape(step: Step, turn: Turn, failure: Failure, policy: Policy) -> None:
-    too_big = failure.kind in {FailureKind.TOO_LONG, FailureKind.TOO_LARGE}
-    if (
-        too_big
-        and turn.reshapes < RESHAPES_MAX
-        and compaction.start(step, "overflow", blocking=True)
-    ):
-        return
+    """Make the request smaller: in bytes by naming pictures only, in tokens by a compaction."""
+    if turn.reshapes < RESHAPES_MAX:
+        if failure.kind is FailureKind.TOO_LARGE and mending.fit(step, refused_for_size=True):
+            return
+        if compaction.start(step, "overflow", blocking=True):
+            return
     pause(step, failure, policy, None)
-
-
-def pause(step: Step, failure: Failure, policy: Policy, retry_at_ms: int | None) -> None:
-    """Pause the turn: reason, the server's own words, what to do, when it tries by itself."""
-    step.emit(
-        ev.TurnPaused(
-            reason=failure.kind.value,
-            message=f"{policy.says} ({failure.message})" if failure.message else policy.says,
-            advice=policy.advice,
-            retry_at_ms=retry_at_ms,
-        )
-    )
-    if retry_at_ms is not None:
-        step.want(inp.WakeAt(retry_at_ms))

@@ -28,7 +28,7 @@ ALLOWED: Final[Mapping[type[ev.Event], frozenset[Phase]]] = {
     ev.ResponseFinished: _MODEL_PHASES,
     ev.ResponseCut: _MODEL_PHASES,
     ev.RequestFailed: frozenset({Phase.REQUESTING}),
-    ev.RetryScheduled: frozenset({Phase.REQUESTING}),
+    ev.RetryScheduled: frozenset({Phase.REQUESTING, Phase.REPAIRING}),
     ev.TurnPaused: TURN_PHASES - {Phase.STREAMING},
     ev.TurnResumed: frozenset({Phase.PAUSED, Phase.WAITING}),
     ev.ToolAuthorised: _TOOL_PHASES,
@@ -49,6 +49,7 @@ class Restart(StrEnum):
     SEND_AGAIN = "nothing arrived and nothing ran: the same request is sent again"
     CONTINUE = "what arrived is kept as text, open calls are dropped, the turn goes on from there"
     ASK_AGAIN = "the question stays open; started calls become 'outcome unknown'"
+    EXAMINE_AGAIN = "the refused request is examined again; what was taken is not taken twice"
     SETTLE = "started calls become 'outcome unknown', the others are judged anew, never re-run"
     WAIT_ON = "the timer is set again to the same moment"
 
@@ -61,6 +62,7 @@ RESTART: Final[Mapping[Phase, Restart]] = {
     Phase.STREAMING: Restart.CONTINUE,
     Phase.ASKING: Restart.ASK_AGAIN,
     Phase.RUNNING_TOOLS: Restart.SETTLE,
+    Phase.REPAIRING: Restart.EXAMINE_AGAIN,
     Phase.WAITING: Restart.WAIT_ON,
     Phase.PAUSED: Restart.WAIT_ON,
 }

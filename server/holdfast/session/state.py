@@ -37,6 +37,7 @@ class Phase(StrEnum):
     STREAMING = "streaming"
     ASKING = "asking"
     RUNNING_TOOLS = "runningTools"
+    REPAIRING = "repairing"
     WAITING = "waiting"
     PAUSED = "paused"
 
@@ -88,6 +89,10 @@ class Turn:
     `attempts` counts failures since the last progress, `trouble_since_ms` is when they began.
     `reshapes` counts how often the request was made smaller after a refusal, `continuations` how
     often an answer that had reached a limit was continued.
+
+    `refusals` counts how often the request itself was refused since the last progress;
+    `examining` is whether it is being found out why; `repairs` are what was changed for it.
+    `answer_tokens` is the room that the API said there is for the answer.
     """
 
     turn_id: str
@@ -97,6 +102,10 @@ class Turn:
     reshapes: int = 0
     continuations: int = 0
     failure: Failure | None = None
+    refusals: int = 0
+    examining: bool = False
+    repairs: list[str] = attrs.Factory(list)
+    answer_tokens: int | None = None
 
 
 @attrs.define
@@ -152,15 +161,44 @@ class Compaction:
     cut_origin: str
     known_origin: str
 
+    @property
+    def origin(self) -> str:
+        """The origin of the message that the summary is in the view."""
+        return f"compaction.{self.compaction_id}"
+
 
 @attrs.define
 class RunningCompaction:
-    """A compaction that is being prepared, or prepared and not yet committed."""
+    """A compaction that is being prepared, or prepared and not yet committed. `prefix_version` is
+    that of the history it was begun for.
+    """
 
     started: CompactionStarted
+    prefix_version: int = 0
     rung: Rung | None = None
     summary: str | None = None
     tokens_after: int = 0
+
+
+@attrs.frozen
+class Learned:
+    """What refusals have said about a model's sizes, in tokens (None is nothing), and whether its
+    endpoint refuses marks of the prompt cache.
+    """
+
+    window_tokens: int | None = None
+    output_tokens: int | None = None
+    no_cache_marks: bool = False
+
+
+@attrs.frozen
+class Switched:
+    """What a repair changed besides messages: whether mismatched thinking is passed over, as it
+    was before, and which tools were left out.
+    """
+
+    dropping: bool
+    left_out: tuple[str, ...]
 
 
 @attrs.frozen
@@ -180,6 +218,11 @@ class SessionState:
     `unbound_origin` becomes the newest record: thinking up to there is not sent again.
 
     `usage` is what the API counted for the newest answer, `spent` the sum of all, by model.
+
+    `dropping` asks the API to pass over thinking that is bound elsewhere; `left_out` are tools that
+    the API refused. `tried` are the rungs of the ladder that were taken (head, rung, place,
+    fragment), whatever became of them. `learned` and `body_bytes_max` are limits that refusals
+    taught.
     """
 
     title: str = ""
@@ -217,6 +260,12 @@ class SessionState:
     compaction_held: bool = False
     repairs: dict[str, dict[str, tuple[Message, ...]]] = attrs.Factory(dict)
     repair_notes: list[RepairNote] = attrs.Factory(list)
+    switches: dict[str, Switched] = attrs.Factory(dict)
+    dropping: bool = False
+    left_out: tuple[str, ...] = ()
+    tried: set[tuple[str, str, str, str]] = attrs.Factory(set)
+    learned: dict[str, Learned] = attrs.Factory(dict)
+    body_bytes_max: int | None = None
     tool_use_ids: set[str] = attrs.Factory(set)
     ignored_events: int = 0
     updated_at_ms: int = 0
@@ -230,6 +279,8 @@ class SessionState:
             return Phase.PAUSED
         if self.wait is not None:
             return Phase.WAITING
+        if self.turn.examining:
+            return Phase.REPAIRING
         if self.compaction is not None and self.compaction.started.blocking:
             return Phase.COMPACTING
         if self.calls:

@@ -27,8 +27,7 @@ def messages(state: SessionState) -> History:
     tail = (*(m for m in old if m.blocks), *state.messages[bound:])
     if compaction is None:
         return tail
-    origin = f"compaction.{compaction.compaction_id}"
-    return (Message(USER, (text(compaction.summary),), origin), *tail)
+    return (Message(USER, (text(compaction.summary),), compaction.origin), *tail)
 
 
 def cut_index(state: SessionState, compaction: Compaction) -> int:

@@ -4,9 +4,10 @@ Law: it refuses what the API refuses, with the API's words, and is written from 
 alone: it shares no code with the product it tests. Tests, the demo and `holdfast simulator` use it.
 """
 
+from holdfast.simulator.endpoints import ENDPOINTS
 from holdfast.simulator.faults import FAULTS, UnknownFault
+from holdfast.simulator.injected import InjectedRule
 from holdfast.simulator.log import LogEntry
-from holdfast.simulator.refusals import WORDINGS
 from holdfast.simulator.script import (
     BlockItem,
     Fault,
@@ -22,12 +23,15 @@ from holdfast.simulator.script import (
     ToolUseItem,
 )
 from holdfast.simulator.server import Simulator, serve
+from holdfast.simulator.wordings import WORDINGS
 
 __all__ = [
+    "ENDPOINTS",
     "FAULTS",
     "WORDINGS",
     "BlockItem",
     "Fault",
+    "InjectedRule",
     "LogEntry",
     "Match",
     "RedactedThinkingItem",

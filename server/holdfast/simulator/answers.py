@@ -163,6 +163,7 @@ class Composer:
                     response=message_id,
                     order=order,
                     omitted=not text,
+                    organization=accepted.organization,
                 )
                 signature = self.signer.sign(seal)
                 previous, order = thinking.digest(signature), order + 1

@@ -18,6 +18,7 @@ from holdfast.simulator.control import Control
 from holdfast.simulator.delivery import Delivery
 from holdfast.simulator.errors import ERRORS
 from holdfast.simulator.http import BodyTooLarge, BodyTooSlow, Reply, Request
+from holdfast.simulator.injected import InjectedRules
 from holdfast.simulator.interruptions import BREAKS
 from holdfast.simulator.log import Log, LogEntry
 from holdfast.simulator.models import MODELS
@@ -44,6 +45,7 @@ class App:
     log: Log
     hold_max_s: float
     signing_key: bytes = thinking.DEFAULT_KEY
+    injected: InjectedRules = field(default_factory=InjectedRules)
     ledger: Ledger = field(default_factory=Ledger)
     cache: PromptCache = field(default_factory=PromptCache)
     validator: Validator = field(init=False)
@@ -52,9 +54,9 @@ class App:
 
     def __post_init__(self) -> None:
         signer = Signer(self.signing_key)
-        self.validator = Validator(self.account, signer, self.ledger)
+        self.validator = Validator(self.account, signer, self.ledger, self.injected)
         self.composer = Composer(self.identifiers, signer)
-        self.control = Control(self.log, self.player)
+        self.control = Control(self.log, self.player, self.injected)
 
     async def handle(self, request: Request, reply: Reply) -> None:
         """Answer one request."""

@@ -1,6 +1,7 @@
 """The control paths under `/_simulator/`: for tests and demos, never for the product.
 
-Law: they need no key, are not logged, and change nothing but the log and the script.
+Law: they need no key, are not logged, and change nothing but the log, the script and the rules that
+were injected.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import msgspec
 
 from holdfast.simulator.faults import UnknownFault, check_known
 from holdfast.simulator.http import Request
+from holdfast.simulator.injected import InjectedRules, parse_rules
 from holdfast.simulator.log import Log
 from holdfast.simulator.refusals import error_body
 from holdfast.simulator.script import Player, Script, ScriptError
@@ -19,10 +21,15 @@ from holdfast.simulator.script import Player, Script, ScriptError
 
 @dataclass(frozen=True, slots=True)
 class Control:
-    """Answers `GET`/`DELETE /_simulator/log` and `POST /_simulator/script`."""
+    """Answers for the log, the script and the injected rules.
+
+    `GET`/`DELETE /_simulator/log`, `POST /_simulator/script`, `GET`/`POST`/`DELETE
+    /_simulator/rules` (`?name=` for one).
+    """
 
     log: Log
     player: Player
+    injected: InjectedRules
 
     def handle(self, request: Request) -> tuple[int, Any]:
         """Return status and JSON value of the answer."""
@@ -35,6 +42,12 @@ class Control:
                 return 200, {}
             case "POST", "/_simulator/script":
                 return self._script(request.body)
+            case "GET", "/_simulator/rules":
+                return 200, msgspec.to_builtins(self.injected.rules)
+            case "POST", "/_simulator/rules":
+                return self._rules(request.body)
+            case "DELETE", "/_simulator/rules":
+                return 200, {"withdrawn": self.injected.withdraw(request.query.get("name"))}
             case _:
                 return 404, error_body("not_found_error", "Not found", None)
 
@@ -46,13 +59,30 @@ class Control:
         except (msgspec.DecodeError, ScriptError, UnknownFault) as error:
             return 400, error_body("invalid_request_error", str(error), None)
         mode = data.get("mode", "replace") if isinstance(data, dict) else "replace"
-        if mode == "append":
-            self.player.append(script.steps)
-        elif mode == "replace":
-            self.player.replace(script.steps)
-        else:
+        if mode not in ("append", "replace"):
             return 400, error_body("invalid_request_error", f"unknown mode {mode!r}", None)
+        take(script, self.player, self.injected, append=mode == "append")
         return 200, {"steps": len(script.steps)}
+
+    def _rules(self, body: bytes) -> tuple[int, Any]:
+        """Take one rule or a list of them, behind those that are in force."""
+        try:
+            rules = parse_rules(msgspec.json.decode(body))
+        except msgspec.DecodeError as error:
+            return 400, error_body("invalid_request_error", str(error), None)
+        self.injected.inject(*rules)
+        return 200, {"rules": len(self.injected.rules)}
+
+
+def take(script: Script, player: Player, injected: InjectedRules, *, append: bool = False) -> None:
+    """Put a script in the place of the one that is played, or behind it; its rules likewise."""
+    if append:
+        player.append(script.steps)
+    else:
+        player.replace(script.steps)
+        if script.rules is not None:
+            injected.withdraw()
+    injected.inject(*script.rules or ())
 
 
 def checked(script: Script) -> Script:

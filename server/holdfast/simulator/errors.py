@@ -10,8 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from holdfast.simulator.refusals import BINDING_HEADER_SENTENCE, WORDINGS, error_body, refuse
+from holdfast.simulator.refusals import error_body, refuse
 from holdfast.simulator.script import Fault
+from holdfast.simulator.wordings import BINDING_HEADER_SENTENCE, WORDINGS
 
 _HTML: Final = (
     "<html>\r\n<head><title>{status}</title></head>\r\n<body>\r\n<center><h1>{message}</h1></center>"

@@ -1,7 +1,7 @@
 """The models that the simulator pretends to serve: what each takes and what it refuses.
 
 Law: everything model-gated is a field of `ModelSpec` and a row of `MODELS`; no rule names a model.
-Source: specification §5.3 (sizes), R22, R28, R65, R72, R73, R85.
+Source: specification §5.3 (sizes), R22, R28, R65, R72, R73, R85, R99.
 """
 
 from __future__ import annotations
@@ -40,6 +40,7 @@ class ModelSpec:
     sampling: bool = False
     effort: bool = True
     compaction: bool = True
+    fallbacks: bool = True
     binds_prefix: bool = False
     binds_always: bool = False
     reads: frozenset[str] = frozenset()
@@ -187,7 +188,13 @@ _SPECS: Final = (
         binds_prefix=True,
         forced_tool_choice=False,
     ),
-    ModelSpec(id="claude-haiku-5-5", line="haiku", binds_prefix=True, reads=_OLD_READABLE),
+    ModelSpec(
+        id="claude-haiku-5-5",
+        line="haiku",
+        binds_prefix=True,
+        fallbacks=False,
+        reads=_OLD_READABLE,
+    ),
     _fable(
         "claude-fable-5-1",
         reads=_OLD_READABLE | _FABLES | {"claude-opus-5-5"},

@@ -13,6 +13,8 @@ from typing import Any, Literal, TypeAlias
 
 import msgspec
 
+from holdfast.simulator.injected import InjectedRule, parse_rules
+
 RequestKind: TypeAlias = Literal["messages", "count_tokens", "models", "any"]
 
 
@@ -151,9 +153,13 @@ class Step(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 
 class Script(msgspec.Struct, frozen=True):
-    """An ordered list of steps."""
+    """An ordered list of steps, and the rules that hold with them (see `injected`).
+
+    `rules` None leaves those alone that are in force when the script is taken.
+    """
 
     steps: tuple[Step, ...] = ()
+    rules: tuple[InjectedRule, ...] | None = None
 
     @classmethod
     def of(cls, *steps: Step) -> Script:
@@ -162,10 +168,15 @@ class Script(msgspec.Struct, frozen=True):
 
     @classmethod
     def parse(cls, data: Any) -> Script:
-        """Read JSON data: a list of steps or `{"steps": [...]}`. Raises `ScriptError`."""
-        steps = data.get("steps") if isinstance(data, dict) else data
+        """Read JSON data: a list of steps or `{"steps": [...], "rules": [...]}`.
+
+        Raises `ScriptError`.
+        """
+        given = data if isinstance(data, dict) else {"steps": data}
+        rules = given.get("rules")
         try:
-            return cls(msgspec.convert(steps, tuple[Step, ...]))
+            steps = msgspec.convert(given.get("steps", [] if rules else None), tuple[Step, ...])
+            return cls(steps, None if rules is None else parse_rules(rules))
         except msgspec.ValidationError as error:
             raise ScriptError(f"the script cannot be read: {error}") from error
 

@@ -14,8 +14,10 @@ from typing import Final, Self
 
 from holdfast.simulator.answers import Identifiers
 from holdfast.simulator.app import App
-from holdfast.simulator.control import checked
+from holdfast.simulator.control import checked, take
+from holdfast.simulator.endpoints import ENDPOINTS, FIRST_PARTY
 from holdfast.simulator.http import HttpServer
+from holdfast.simulator.injected import InjectedRule, InjectedRules
 from holdfast.simulator.log import Log, LogEntry
 from holdfast.simulator.rules.request import Account
 from holdfast.simulator.script import Player, Script, Step
@@ -31,6 +33,7 @@ class Simulator:
     every model. `enforce_prefix` False only records broken prefixes (R72, R74), as for old
     accounts. `allow_leading_assistant` and `allow_empty_assistant` take the lenient side of the
     disputed rules R21 and R35. `hold_max_s` bounds every silence. `id_seed` makes ids repeatable.
+    `endpoint` is a name of `endpoints.ENDPOINTS`; `organization` owns the thinking it signs (R75).
     """
 
     def __init__(
@@ -47,6 +50,8 @@ class Simulator:
         hold_max_s: float = HOLD_MAX_S,
         id_seed: str | None = None,
         signing_key: bytes = DEFAULT_KEY,
+        endpoint: str = FIRST_PARTY.name,
+        organization: str = "",
     ) -> None:
         self._address = (host, port)
         account = Account(
@@ -55,8 +60,12 @@ class Simulator:
             enforce_prefix=enforce_prefix,
             allow_leading_assistant=allow_leading_assistant,
             allow_empty_assistant=allow_empty_assistant,
+            endpoint=ENDPOINTS[endpoint],
+            organization=organization,
         )
-        self._player = Player(_as_script(script))
+        first = _as_script(script)
+        self._player = Player(first)
+        self._injected = InjectedRules(first.rules or ())
         self._log = Log()
         app = App(
             account=account,
@@ -65,6 +74,7 @@ class Simulator:
             log=self._log,
             hold_max_s=hold_max_s,
             signing_key=signing_key,
+            injected=self._injected,
         )
         self._http = HttpServer(app.handle, app.refuse_unread)
         self._port: int | None = None
@@ -122,12 +132,21 @@ class Simulator:
         return self._player.unused
 
     def script(self, script: Script | Sequence[Step], *, append: bool = False) -> None:
-        """Replace the script, or add to it. Raises `UnknownFault`."""
-        steps = _as_script(script).steps
-        if append:
-            self._player.append(steps)
-        else:
-            self._player.replace(steps)
+        """Replace the script, or add to it, with its rules. Raises `UnknownFault`."""
+        take(_as_script(script), self._player, self._injected, append=append)
+
+    @property
+    def injected(self) -> Sequence[InjectedRule]:
+        """The injected rules that are in force."""
+        return self._injected.rules
+
+    def inject(self, *rules: InjectedRule) -> None:
+        """Refuse from now on what these rules find, in messages and in `count_tokens`."""
+        self._injected.inject(*rules)
+
+    def withdraw(self, name: str | None = None) -> int:
+        """Forget the injected rules of one name, or all; return how many there were."""
+        return self._injected.withdraw(name)
 
     def clear_log(self) -> None:
         """Forget the requests so far."""

@@ -40,7 +40,8 @@ class Seal(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     `text` is a digest of the block's text, `prefix` of all turns before the block's own,
     `previous` of the signature before it that its model could read. `order` counts the thinking
     blocks of one response from zero. A compaction block has `root`, the digest of system and
-    tools, and its `prefix` covers the turns that it stands for.
+    tools, and its `prefix` covers the turns that it stands for. `organization` is the one that the
+    block was made for (R75).
     """
 
     kind: str
@@ -52,6 +53,7 @@ class Seal(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     order: int = 0
     omitted: bool = False
     root: str = ""
+    organization: str = ""
 
 
 def digest(text: str) -> str:

@@ -11,7 +11,7 @@ import math
 from collections.abc import Mapping
 from typing import Any, Final
 
-from holdfast.simulator.rules.media import image_tokens
+from holdfast.simulator.rules.pictures import image_tokens
 
 BYTES_PER_TOKEN: Final = 3.5
 

@@ -113,12 +113,12 @@ def succeeded(
     context: ToolContext,
     summary: str,
     *,
-    images: tuple[Block, ...] = (),
+    media: tuple[Block, ...] = (),
     todos: tuple[Todo, ...] | None = None,
 ) -> ToolOutput:
     """Make the result of a call that did what it was asked."""
     return ToolOutput(
-        content=(history.text(clip(safe(text), context.output_bytes_max)), *images),
+        content=(history.text(clip(safe(text), context.output_bytes_max)), *media),
         summary=one_line(summary),
         todos=todos,
     )

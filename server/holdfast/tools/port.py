@@ -28,7 +28,8 @@ class Todo:
 class ToolOutput:
     """What a tool call came to.
 
-    `content` are the blocks of the `tool_result` (text, image). `todos` replaces the session's
+    `content` are the blocks of the `tool_result` (text, image, document); pictures may be of any
+    size and type, they are made fit where they enter the history. `todos` replaces the session's
     task list when it is not None. `summary` is one line for people.
     """
 

@@ -1,7 +1,8 @@
 """The tool `read`: the text of a file, numbered, as the user sees it.
 
 Law: what an editor shows wins over what the disk holds. What is no text becomes a stub that names
-the bytes, never the bytes themselves (A22); an image is shown only when the API takes it (R59-R61).
+the bytes, never the bytes themselves (A22). Pictures and PDFs are handed on as blocks of the type
+that their bytes have (A19); what they must be like to enter a history is seen to where they do.
 """
 
 from __future__ import annotations
@@ -12,7 +13,9 @@ from typing import Annotated, Any, ClassVar, Final
 
 import msgspec
 
-from holdfast.tools import files, images, output, paths
+from holdfast.conversation import media
+from holdfast.media import fitting
+from holdfast.tools import files, output, paths
 from holdfast.tools.base import BaseTool
 from holdfast.tools.errors import ToolFailure
 from holdfast.tools.port import ToolContext, ToolOutput
@@ -39,8 +42,8 @@ class ReadTool(BaseTool[ReadArguments]):
         "Read a file of the workspace. Returns text with line numbers: the number, a tab, the "
         f"line; at most {LINES_MAX} lines at a time, continue with `offset`. Lines longer than "
         f"{LINE_CHARS_MAX} characters are cut. If the file is open in the editor with unsaved "
-        "changes, you get those. Images (PNG, JPEG, GIF, WebP) are shown to you; other binary "
-        "files are only described."
+        "changes, you get those. Images (PNG, JPEG, GIF, WebP, BMP, TIFF, AVIF) and PDFs are shown "
+        "to you; other binary files are only described."
     )
     properties: ClassVar[dict[str, Any]] = {
         "path": {"type": "string", "description": "File path, relative to the workspace."},
@@ -76,9 +79,9 @@ class ReadTool(BaseTool[ReadArguments]):
 
 def _from_disk(path: Path, arguments: ReadArguments, context: ToolContext) -> ToolOutput:
     data = files.read_bytes(path)
-    image = images.sniff(data)
-    if image is not None:
-        return _image(path, data, image, context)
+    media_type = fitting.sniffed(data)
+    if media_type is not None:
+        return _medium(path, data, media_type, context)
     if files.is_binary(data):
         return _stub(path, data, "binary file", context)
     try:
@@ -88,14 +91,12 @@ def _from_disk(path: Path, arguments: ReadArguments, context: ToolContext) -> To
         return _text(path, data.decode(errors="replace"), [note], arguments, context)
 
 
-def _image(path: Path, data: bytes, image: images.Image, context: ToolContext) -> ToolOutput:
-    kind = f"{image.media_type}, {image.width}x{image.height} pixels"
-    refusal = image.refusal(len(data))
-    if refusal is not None:
-        return _stub(path, data, f"{kind}, not shown because {refusal}", context)
-    shown = paths.shown(path, context)
-    text = f"{shown}: {kind}, {len(data)} bytes"
-    return output.succeeded(text, context, text, images=(images.block(data, image),))
+def _medium(path: Path, data: bytes, media_type: str, context: ToolContext) -> ToolOutput:
+    known = media.picture(media.Plain(data))
+    sides = f", {known.width}x{known.height} pixels" if known and known.readable else ""
+    text = f"{paths.shown(path, context)}: {media_type}{sides}, {len(data)} bytes"
+    block = fitting.from_file(data, media_type)
+    return output.succeeded(text, context, text, media=(block,))
 
 
 def _stub(path: Path, data: bytes, kind: str, context: ToolContext) -> ToolOutput:

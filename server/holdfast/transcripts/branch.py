@@ -10,13 +10,16 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import attrs
 
 from holdfast.transcripts.chain import Chain
 from holdfast.transcripts.imported import Note
 from holdfast.transcripts.records import Record
+
+ABOVE_MAX: Final = 200
+"""How many records above a result its call is looked for: what is far away is no neighbour."""
 
 Name: TypeAlias = tuple[str, str]
 """A node: ("message", message id), ("results", message id or key) or ("record", key)."""
@@ -47,7 +50,9 @@ def grow(chain: Chain) -> Tree:
     nodes: dict[Name, list[Record]] = defaultdict(list)
     parents: dict[Name, Name | None] = {}
     for record in spoken:
-        caller = _answered(record, callers)
+        caller = _answered(record, callers, chain)
+        if caller and not (caller in nodes and _hangs_on(caller, record, chain, names)):
+            caller = None  # It stays where it stands; repair brings calls and results together.
         name = results_of(caller) if caller else _own_name(record)
         names[record.key] = name
         nodes[name].append(record)
@@ -70,17 +75,29 @@ def _own_name(record: Record) -> Name:
     return "record", record.key
 
 
-def _callers(spoken: Iterable[Record]) -> dict[str, Name]:
-    """Return the node that made each call; the first, when an id is used twice."""
-    callers: dict[str, Name] = {}
+@attrs.define
+class _Calls:
+    """The records that make calls of one id, by key in file order, and their nodes."""
+
+    records: dict[str, Record] = attrs.field(factory=dict)
+    names: set[Name] = attrs.field(factory=set)
+
+    def add(self, record: Record) -> None:
+        self.records[record.key] = record
+        self.names.add(_own_name(record))
+
+
+def _callers(spoken: Iterable[Record]) -> dict[str, _Calls]:
+    """Return who made each call; several when an id is used again (A05)."""
+    callers: dict[str, _Calls] = defaultdict(_Calls)
     for record in spoken:
         if record.role != "assistant":
             continue
         for block in _blocks(record):
             tool_id = block.get("id")
             if block.get("type") == "tool_use" and isinstance(tool_id, str):
-                callers.setdefault(tool_id, _own_name(record))
-    return callers
+                callers[tool_id].add(record)
+    return dict(callers)
 
 
 def _blocks(record: Record) -> Iterator[dict[str, Any]]:
@@ -88,12 +105,28 @@ def _blocks(record: Record) -> Iterator[dict[str, Any]]:
         yield from (block for block in record.content if isinstance(block, dict))
 
 
-def _answered(record: Record, callers: dict[str, Name]) -> Name | None:
+def _answered(record: Record, callers: dict[str, _Calls], chain: Chain) -> Name | None:
     """Return the node whose calls a user's record answers, if it answers any."""
     if record.role != "user":
         return None
     ids = (b.get("tool_use_id") for b in _blocks(record) if b.get("type") == "tool_result")
-    return next((callers[i] for i in ids if isinstance(i, str) and i in callers), None)
+    made = next((callers[i] for i in ids if isinstance(i, str) and i in callers), None)
+    return None if made is None else _nearest(made, record, chain)
+
+
+def _nearest(made: _Calls, result: Record, chain: Chain) -> Name:
+    """Return which call of one id a result answers: the nearest above it in the chain (A05).
+
+    Where none is above it, the last one that was written before it.
+    """
+    first = next(iter(made.names))
+    if len(made.names) == 1:
+        return first
+    for above in _records_above(result, chain):
+        if above.key in made.records:
+            return _own_name(made.records[above.key])
+    earlier = [record for record in made.records.values() if record.line < result.line]
+    return _own_name(earlier[-1] if earlier else next(iter(made.records.values())))
 
 
 def _parent(
@@ -102,10 +135,35 @@ def _parent(
     """Return the node above: the first one above any of its records that is not its own."""
     own = {name, results_of(name)}
     for record in records:
-        above = chain.spoken_parent(record.key)
-        if above is not None and names[above.key] not in own:
-            return names[above.key]
+        above = (names[above.key] for above in _records_above(record, chain))
+        found = next((name for name in above if name not in own), None)
+        if found is not None:
+            return found
     return None
+
+
+def _hangs_on(caller: Name, result: Record, chain: Chain, names: dict[str, Name]) -> bool:
+    """Say whether nothing else was said between calls and a result.
+
+    Other results of theirs, and prompts that were queued meanwhile, are nothing else.
+    """
+    something_else = False
+    for above in _records_above(result, chain):
+        name = names.get(above.key) or _own_name(above)
+        if name == caller:
+            return not something_else
+        something_else = something_else or not (name == results_of(caller) or _was_queued([above]))
+    return True  # The link is broken: it hangs on nothing else either.
+
+
+def _records_above(record: Record, chain: Chain) -> Iterator[Record]:
+    """Yield what was said above a record, the nearest first, as far as `ABOVE_MAX` records."""
+    walked: set[str] = set()
+    above = chain.spoken_parent(record.key)
+    while above is not None and above.key not in walked and len(walked) < ABOVE_MAX:
+        yield above
+        walked.add(above.key)
+        above = chain.spoken_parent(above.key)
 
 
 def tip(tree: Tree, chain: Chain, marked: tuple[int, str] | None) -> Name | None:
@@ -209,16 +267,16 @@ def with_answers(tree: Tree, path: Sequence[Name]) -> list[Name]:
     on_path = set(path)
     beside: dict[Name, list[Name]] = defaultdict(list)
     for name, parent in tree.parents.items():
-        if parent is not None and name not in on_path and _was_queued(tree, name):
+        if parent is not None and name not in on_path and _was_queued(tree.nodes[name]):
             beside[parent].append(name)
     complete: list[Name] = []
     held: list[Name] = []
-    for position, name in enumerate(path):
+    for name in path:
         complete.append(name)
         held.extend(beside[name])
         results = results_of(name)
         if name != results and results in tree.nodes:
-            if path[position + 1 : position + 2] == [results]:
+            if results in on_path:
                 continue  # what is held comes behind the results
             complete.append(results)
             held.extend(beside[results])
@@ -227,5 +285,5 @@ def with_answers(tree: Tree, path: Sequence[Name]) -> list[Name]:
     return complete
 
 
-def _was_queued(tree: Tree, name: Name) -> bool:
-    return all(record.found.value.get("type") == "attachment" for record in tree.nodes[name])
+def _was_queued(records: Sequence[Record]) -> bool:
+    return all(record.found.value.get("type") == "attachment" for record in records)

@@ -27,6 +27,11 @@ def drop_blanks(history: History, context: Context, log: Log) -> History:
     def mend(message: Message, _i: int, block: Block, _j: int) -> Iterable[Block] | None:
         if block.type == "tool_result":
             return _mended_result(message, block, log)
+        if block.type == "compaction" and is_blank(block.get("content")):
+            log.note(
+                "R96", message, "marked an empty compaction as a failed one", "nothing was there"
+            )
+            return (with_fields(block, content=None),)
         if not blank_flaws(block, message.role, context.profile):
             return None
         log.note("R33", message, "dropped blank text", "nothing was there")

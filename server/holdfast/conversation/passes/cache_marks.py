@@ -7,12 +7,19 @@ from typing import Any
 
 from holdfast.conversation.history import Block, History, Message
 from holdfast.conversation.passes.steps import Context, Log, each_block
-from holdfast.conversation.rules.cache_marks import cache_marks, marked_parts
+from holdfast.conversation.rules.cache_marks import (
+    cache_marks,
+    inner_blocks,
+    mark_shapes,
+    marked_parts,
+)
 
 
 def drop_cache_marks(history: History, context: Context, log: Log) -> History:
     """Take out every mark if any is wrong or there are too many: the sender sets its own."""
-    wrong = next(iter(cache_marks(history, context.profile)), None)
+    profile = context.profile
+    found = (*mark_shapes(history, profile), *cache_marks(history, profile))
+    wrong = next(iter(found), None)
     if wrong is None:
         return history
 
@@ -27,11 +34,11 @@ def drop_cache_marks(history: History, context: Context, log: Log) -> History:
 
 def _unmarked(data: Any) -> Any:
     plain = {key: value for key, value in data.items() if key != "cache_control"}
-    if isinstance(plain.get("content"), list):
-        plain["content"] = [
-            {k: v for k, v in item.items() if k != "cache_control"}
-            if isinstance(item, dict)
-            else item
-            for item in plain["content"]
-        ]
+    holder, inner = inner_blocks(plain)
+    if inner:
+        parts = [_unmarked(item) if isinstance(item, dict) else item for item in inner]
+        if holder == "content":
+            plain["content"] = parts
+        else:
+            plain["source"] = {**plain["source"], "content": parts}
     return plain

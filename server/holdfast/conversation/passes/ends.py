@@ -24,7 +24,7 @@ from holdfast.conversation.history import (
 )
 from holdfast.conversation.passes.steps import Context, Log, with_fields
 from holdfast.conversation.profile import Profile
-from holdfast.conversation.rules.ends import ends_in_space, last_speaker
+from holdfast.conversation.rules.ends import ends_in_space, final_thinking, last_speaker
 from holdfast.conversation.rules.roles import may_lead, placement_flaws
 from holdfast.conversation.turns import calls, merged, pending_server_call
 
@@ -87,7 +87,7 @@ def _settled_tail(history: History, context: Context, log: Log) -> History:
         return _said_by_user(history, trailing, log)
     last = history[index]
     if context.profile.prefill_allowed:
-        mended = _as_prefill(last, context.profile, log)
+        mended = _as_prefill(history, context.profile, log)
         if mended is not None:
             return history if mended is last else (*history[:-1], mended)
     log.note("R22", last, "appended a last message of the user", "everything")
@@ -101,9 +101,10 @@ def _waits_for(history: Sequence[Message], open_ids: frozenset[str]) -> bool:
     return any(place.value.text_of("id") in open_ids for place in calls(turns[-1]))
 
 
-def _as_prefill(last: Message, _profile: Profile, log: Log) -> Message | None:
+def _as_prefill(history: History, profile: Profile, log: Log) -> Message | None:
     """Return the last assistant message as a legal prefill, or None when it cannot be one."""
-    if not last.blocks or last.blocks[-1].type in {"thinking", "redacted_thinking"}:
+    last = history[-1]
+    if not last.blocks or final_thinking(history) or profile.leading_thinking_required:
         return None
     if not ends_in_space(last):
         return last

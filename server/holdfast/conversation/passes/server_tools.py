@@ -1,4 +1,4 @@
-"""Server calls and their results stay together or become text (R45, R49, R51, A04).
+"""Server calls and their results stay together or become text (R30, R45, R49-R52, R54, A04).
 
 Law: no result of a server tool is ever invented: it is encrypted and checked. The half that
 exists is turned into text where it stands. Illegal and repeated ids are renamed on both halves.
@@ -19,20 +19,34 @@ from holdfast.conversation.passes.steps import (
     with_fields,
     without_fields,
 )
-from holdfast.conversation.profile import SERVER_TOOL_ID, TOOL_ID, is_server_result
-from holdfast.conversation.rules.pairing import all_calls, caller_is_wrong
-from holdfast.conversation.rules.server_tools import ServerPairs, server_pairs
+from holdfast.conversation.profile import (
+    SERVER_TOOL_ID,
+    TOOL_ID,
+    TOOLSET_RESULT_BLOCKS,
+    is_server_result,
+)
+from holdfast.conversation.rules.pairing import (
+    all_calls,
+    caller_is_wrong,
+    pending_code_calls,
+    wrong_toolsets,
+)
+from holdfast.conversation.rules.server_tools import ServerPairs, impossible_waits, server_pairs
+from holdfast.conversation.rules.tool_changes import unresolved_changes
 from holdfast.conversation.turns import Place
 
 
-def pair_server_calls(history: History, _context: Context, log: Log) -> History:
+def pair_server_calls(history: History, context: Context, log: Log) -> History:
     """Cast the broken halves, then rename what is left with an unusable id."""
-    history = _cast_broken(history, server_pairs(history), log)
+    history = _cast_broken(history, context, log)
     return _rename(history, server_pairs(history), log)
 
 
-def _cast_broken(history: History, pairs: ServerPairs, log: Log) -> History:
-    broken = {(p.message, p.block) for p in (*pairs.unanswered, *pairs.unasked)}
+def _cast_broken(history: History, context: Context, log: Log) -> History:
+    pairs = server_pairs(history)
+    waits = impossible_waits(history, pairs, context.profile)
+    lost = (*pairs.unanswered, *pairs.unasked, *(place for _, place in waits))
+    broken = {_key(place) for place in lost}
     if not broken:
         return history
 
@@ -90,16 +104,69 @@ def _new_ids(history: History) -> Iterable[tuple[Place, str]]:
         taken.add(new)
 
 
-def drop_stale_callers(history: History, _context: Context, log: Log) -> History:
-    """Take out the `caller` of a call whose code is not in the history (R49)."""
-    known: set[str] = set()
+def drop_stale_callers(history: History, context: Context, log: Log) -> History:
+    """Take out the `caller` of a call whose code is not in the history, or not running (R49, R54).
 
-    def mend(message: Message, _i: int, block: Block, _j: int) -> Iterable[Block] | None:
+    A call without a caller is one that the model made itself, which any request can answer.
+    """
+    known: set[str] = set()
+    pending = {_key(place) for place in pending_code_calls(history, context.profile)}
+
+    def mend(message: Message, index: int, block: Block, position: int) -> Iterable[Block] | None:
         if block.type == "server_tool_use":
             known.add(block.text_of("id"))
-        if not caller_is_wrong(block, known):
+        stale = caller_is_wrong(block, known)
+        if not stale and (index, position) not in pending:
             return None
-        log.note("R49", message, "took out a reference to a server call that is gone", "the call")
+        rule = "R49" if stale else "R54"
+        log.note(rule, message, "took out a reference to a server call that is gone", "the call")
         return (without_fields(block, "caller"),)
+
+    return each_block(history, mend)
+
+
+def name_toolsets(history: History, _context: Context, log: Log) -> History:
+    """Let every result name the toolset of its call, and hold only what its member may (R50)."""
+    named = {_key(place): toolset for place, toolset in wrong_toolsets(history)}
+    if not named:
+        return history
+
+    def mend(message: Message, index: int, block: Block, position: int) -> Iterable[Block] | None:
+        if (index, position) not in named:
+            return None
+        toolset = named[index, position]
+        log.note("R50", message, "named the toolset that a result belongs to", "the result")
+        if toolset is None:
+            return (without_fields(block, "toolset_name"),)
+        return (with_fields(_fit_for_toolset(block), toolset_name=toolset),)
+
+    return each_block(history, mend)
+
+
+def _fit_for_toolset(result: Block) -> Block:
+    """Turn what the result of a member may not hold into text."""
+    content = result.get("content")
+    if not isinstance(content, list):
+        return result
+    items = [
+        item
+        if item.get("type") in TOOLSET_RESULT_BLOCKS
+        else {"type": "text", "text": casting.item_text(item)}
+        for item in content
+    ]
+    return with_fields(result, content=items)
+
+
+def cast_lost_tools(history: History, context: Context, log: Log) -> History:
+    """Turn changes of tools that are not there into text (R30)."""
+    lost = {_key(place) for place, _ in unresolved_changes(history, context.profile)}
+    if not lost:
+        return history
+
+    def mend(message: Message, index: int, block: Block, position: int) -> Iterable[Block] | None:
+        if (index, position) not in lost:
+            return None
+        log.note("R30", message, "turned a change of an unknown tool into text", "its words")
+        return (text(casting.as_text(block)),)
 
     return each_block(history, mend)

@@ -12,20 +12,16 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from holdfast.conversation import casting
-from holdfast.conversation.history import USER, Block, History, Message, Role, text
+from holdfast.conversation.history import ASSISTANT, USER, Block, History, Message, Role, text
 from holdfast.conversation.outcomes import UNPARSED
+from holdfast.conversation.passes.fields import tidy
 from holdfast.conversation.passes.steps import Context, Log, each_block
-from holdfast.conversation.passes.thinking import THINKING
-from holdfast.conversation.profile import (
-    KNOWN_FIELDS,
-    TOOL_NAME,
-    Profile,
-    is_server_use,
-)
+from holdfast.conversation.profile import THINKING_BLOCKS, TOOL_NAME, Profile, is_server_use
 from holdfast.conversation.rules.flaws import Flaw
 from holdfast.conversation.rules.matrix import has_user_citations, role_flaws
 from holdfast.conversation.rules.pairing import error_flaws
 from holdfast.conversation.rules.schema import shape_flaws
+from holdfast.conversation.turns import is_signed_thinking
 
 NAME_CHARS_MAX: Final = 64
 NAMELESS: Final = "unnamed_tool"
@@ -37,7 +33,8 @@ def shape_blocks(history: History, context: Context, log: Log) -> History:
     profile = context.profile
 
     def mend(message: Message, index: int, block: Block, position: int) -> Iterable[Block] | None:
-        if block.type == "compaction" and (index, position) != (0, 0):
+        misplaced = profile.compaction_leads and (index, position) != (0, 0)
+        if block.type == "compaction" and misplaced:
             log.note("R92", message, "turned a compaction that is not first into text", "its text")
             return (text(casting.as_text(block)),)
         flaws = _flaws(block, message.role, profile)
@@ -54,8 +51,8 @@ def shape_blocks(history: History, context: Context, log: Log) -> History:
 
 
 def _flaws(block: Block, role: Role, profile: Profile) -> tuple[Flaw, ...]:
-    if block.type in THINKING and block.type in profile.blocks_of(role):
-        return ()  # half thinking is dropped by its own pass, never cast
+    if block.type in THINKING_BLOCKS and role == ASSISTANT and _leaves(block, profile):
+        return ()  # its own pass leaves it out: thinking is never cast
     found = shape_flaws(block, role, profile) + role_flaws(block, role, profile)
     found = tuple(flaw for flaw in found if flaw.rule != "R45")
     if block.type == "tool_result" and role == USER:
@@ -63,11 +60,15 @@ def _flaws(block: Block, role: Role, profile: Profile) -> tuple[Flaw, ...]:
     return found
 
 
+def _leaves(thinking: Block, profile: Profile) -> bool:
+    return not profile.thinking_replayed or not is_signed_thinking(thinking)
+
+
 def _mended(block: Block, role: Role, profile: Profile) -> Block | None:
     """Return a block of the same type that passes, or None when it can only be cast."""
     if block.type not in profile.blocks_of(role):
         return None
-    block = Block.of(_known_fields(block.data))
+    block = Block.of(tidy(block.data))
     if block.type == "tool_use" or is_server_use(block.type):
         candidate = Block.of(_call(block.data))
     elif block.type == "tool_result":
@@ -77,14 +78,6 @@ def _mended(block: Block, role: Role, profile: Profile) -> Block | None:
     else:
         candidate = block
     return None if _flaws(candidate, role, profile) else candidate
-
-
-def _known_fields(data: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Leave out what is not a field of a block that clients write (R8): bookkeeping of others."""
-    known = KNOWN_FIELDS.get(str(data.get("type")))
-    if known is None or known.issuperset(data.keys() - {"type"}):
-        return data
-    return {key: value for key, value in data.items() if key == "type" or key in known}
 
 
 def _call(data: Mapping[str, Any]) -> dict[str, Any]:
@@ -125,7 +118,7 @@ def _result(data: Mapping[str, Any], profile: Profile) -> dict[str, Any]:
 
 def _item(item: Any, profile: Profile) -> dict[str, Any]:
     if isinstance(item, dict):
-        known = dict(_known_fields(item))
+        known = dict(tidy(item))
         probe = Block.of({"type": "tool_result", "tool_use_id": "x", "content": [known]})
         if not shape_flaws(probe, USER, profile):
             return known

@@ -16,7 +16,7 @@ from holdfast.conversation.rules.flaws import Flaw, findings
 
 
 def empty_messages(history: History, _profile: Profile) -> Iterable[Finding]:
-    """R34, R35: messages have content. (Empty system messages are R27.)"""
+    """R34, R35: a message of the user or the assistant has content."""
     for number, message in enumerate(history):
         if message.blocks:
             continue
@@ -32,7 +32,7 @@ def empty_messages(history: History, _profile: Profile) -> Iterable[Finding]:
 
 
 def blank_texts(history: History, profile: Profile) -> Iterable[Finding]:
-    """R32, R33: text blocks have text, also those inside a tool result."""
+    """R32, R33, R81: text blocks have text, also those inside a tool result."""
     return findings(history, profile, blank_flaws)
 
 
@@ -43,7 +43,10 @@ def blank_flaws(block: Block, _role: Role, _profile: Profile) -> tuple[Flaw, ...
 
 def _blank_flaws(data: Mapping[str, Any]) -> Iterator[Flaw]:
     if data.get("type") == "text" and is_blank(data.get("text")):
-        if data.get("text") == "":
+        if data.get("text") == "" and data.get("cache_control") is not None:
+            text = ".text.cache_control: cache_control cannot be set for empty text blocks"
+            yield Flaw("R81", text)
+        elif data.get("text") == "":
             yield Flaw("R32", ": text content blocks must be non-empty", "history")
         else:
             yield Flaw("R33", ": text content blocks must contain non-whitespace text", "history")

@@ -7,18 +7,28 @@ brings is tolerated while the API would, and taken out as a whole when not (A15,
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, Final
 
 from holdfast.conversation.findings import Finding
-from holdfast.conversation.history import Block, History
-from holdfast.conversation.profile import Profile
-from holdfast.conversation.rules.blanks import is_blank
+from holdfast.conversation.history import Block, History, Role
+from holdfast.conversation.profile import THINKING_BLOCKS, Profile
+from holdfast.conversation.rules.flaws import Flaw, findings
 
-_MARK = "cache_control"
+_MARK: Final = "cache_control"
+
+
+def mark_shapes(history: History, profile: Profile) -> Iterable[Finding]:
+    """R8, R81: marks are well-formed, and none is on thinking."""
+    return findings(history, profile, mark_flaws)
+
+
+def mark_flaws(block: Block, _role: Role, _profile: Profile) -> tuple[Flaw, ...]:
+    """Return what is wrong with the marks that a block carries, itself and inside."""
+    return tuple(flaw for part in marked_parts(block) for flaw in _mark_flaws(part))
 
 
 def cache_marks(history: History, profile: Profile) -> Iterable[Finding]:
-    """R79, R80, R81: at most four marks, long-lived ones first, none on thinking or blanks."""
+    """R79, R80: at most four marks, long-lived ones first."""
     marked = [
         (number, position, part)
         for number, message in enumerate(history)
@@ -36,8 +46,6 @@ def cache_marks(history: History, profile: Profile) -> Iterable[Finding]:
     short_lived = False
     for number, position, part in marked:
         path = f"messages.{number}.content.{position}.{part.get('type')}.cache_control"
-        if text := _misplaced(part):
-            yield Finding("R81", number, position, f"{path}: {text}")
         if _is_long_lived(part) and short_lived:
             detail = (
                 f"{path}.ttl: a ttl='1h' cache_control block must not come after a ttl='5m' "
@@ -50,22 +58,40 @@ def cache_marks(history: History, profile: Profile) -> Iterable[Finding]:
 
 def marked_parts(block: Block) -> Iterator[Mapping[str, Any]]:
     """Yield a block and the blocks inside it that carry a mark, inner ones first (R80)."""
-    content = block.get("content")
-    if isinstance(content, list):
-        yield from (p for p in content if isinstance(p, dict) and p.get(_MARK) is not None)
-    if block.get(_MARK) is not None:
-        yield block.data
+    yield from _marked(block.data)
 
 
-def _misplaced(part: Mapping[str, Any]) -> str:
-    if part.get("type") in {"thinking", "redacted_thinking"}:
-        return "Extra inputs are not permitted"
-    if part.get("type") == "text" and is_blank(part.get("text")):
-        return "cache_control cannot be set for empty text blocks"
+def inner_blocks(data: Mapping[str, Any]) -> tuple[str, list[Any]]:
+    """Return the field that holds a block's inner blocks, and them: `content` or its source's."""
+    source = data.get("source")
+    holder = source if isinstance(source, Mapping) else data
+    content = holder.get("content")
+    return ("content" if holder is data else "source"), content if isinstance(content, list) else []
+
+
+def _marked(data: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    for part in inner_blocks(data)[1]:
+        if isinstance(part, dict):
+            yield from _marked(part)
+    if data.get(_MARK) is not None:
+        yield data
+
+
+def _mark_flaws(part: Mapping[str, Any]) -> Iterator[Flaw]:
+    path = f".{part.get('type')}.{_MARK}"
+    if part.get("type") in THINKING_BLOCKS:
+        yield Flaw("R81", f"{path}: Extra inputs are not permitted")
+        return
     mark = part.get(_MARK)
-    if not isinstance(mark, Mapping) or mark.get("type") != "ephemeral":
-        return "Input tag does not match any of the expected tags: 'ephemeral'"
-    return ""
+    if not isinstance(mark, Mapping):
+        yield Flaw("R81", f"{path}: Input should be a valid dictionary")
+        return
+    if mark.get("type") != "ephemeral":
+        yield Flaw("R81", f"{path}.type: Input should be 'ephemeral'")
+    if mark.get("ttl", "5m") not in ("5m", "1h"):
+        yield Flaw("R81", f"{path}.ttl: Input should be '5m' or '1h'")
+    for name in sorted(mark.keys() - {"type", "ttl"}):
+        yield Flaw("R8", f"{path}.{name}: Extra inputs are not permitted")
 
 
 def _is_long_lived(part: Mapping[str, Any]) -> bool:

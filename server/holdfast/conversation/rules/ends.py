@@ -1,4 +1,4 @@
-"""How a history ends (R22, R23, R39) and where a compaction stands (R92).
+"""How a history ends (R22, R23, R39, R69) and where a compaction stands (R92).
 
 Law: the last word is the user's, unless the API itself is to go on with a call of its own (R53). A
 signed compaction replaces what it summarises, so it is the first block of all.
@@ -7,11 +7,13 @@ signed compaction replaces what it summarises, so it is the first block of all.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Final
 
 from holdfast.conversation.findings import Finding
 from holdfast.conversation.history import ASSISTANT, SYSTEM, History, Message
-from holdfast.conversation.profile import Profile
-from holdfast.conversation.turns import pending_server_call
+from holdfast.conversation.profile import THINKING_BLOCKS, Profile
+from holdfast.conversation.rules.blanks import is_blank
+from holdfast.conversation.turns import Place, pending_server_call, places
 
 
 def last_speaker(history: History) -> int | None:
@@ -21,7 +23,7 @@ def last_speaker(history: History) -> int | None:
 
 
 def final_message(history: History, profile: Profile) -> Iterable[Finding]:
-    """R22, R39, R23: a history ends with the user; a prefill does not end in thinking or space."""
+    """R22, R23, R39, R69: the user has the last word; a prefill has no thinking, no last blank."""
     index = last_speaker(history)
     if index is None:
         return
@@ -36,12 +38,42 @@ def final_message(history: History, profile: Profile) -> Iterable[Finding]:
             "This model does not support assistant message prefill. The conversation must end with "
             "a user message.",
         )
-    if last.blocks and last.blocks[-1].type in {"thinking", "redacted_thinking"}:
+    if last.blocks and last.blocks[-1].type in THINKING_BLOCKS:
         detail = f"messages.{index}: The final block in an assistant message cannot be `thinking`."
         yield Finding("R39", index, len(last.blocks) - 1, detail)
-    if profile.prefill_allowed and ends_in_space(last):
+    if profile.prefill_allowed:
+        yield from _prefill_flaws(history, index, profile)
+
+
+def _prefill_flaws(history: History, index: int, profile: Profile) -> Iterable[Finding]:
+    """R23, R69: a prefill is plain text without blanks at its end, and thinking is off."""
+    last = history[index]
+    if ends_in_space(last):
         detail = "messages: final assistant content cannot end with trailing whitespace"
         yield Finding("R23", index, len(last.blocks) - 1, detail)
+    if profile.leading_thinking_required:
+        yield Finding("R23", index, None, "messages: prefill is not possible while thinking is on")
+        return
+    for place in final_thinking(history):
+        detail = (
+            f"messages.{place.message}.content.{place.block}: When thinking is disabled, an "
+            "`assistant` message in the final position cannot contain `thinking`. To use thinking "
+            "blocks, enable `thinking` in your request."
+        )
+        yield Finding("R69", place.message, place.block, detail)
+
+
+def final_thinking(history: History) -> tuple[Place, ...]:
+    """Return the thinking in the assistant turn that ends a history."""
+    start = len(history)
+    while start and history[start - 1].role == ASSISTANT:
+        start -= 1
+    return tuple(
+        place
+        for index in range(start, len(history))
+        for place in places(history[index], index)
+        if place.value.type in THINKING_BLOCKS
+    )
 
 
 def ends_in_space(message: Message) -> bool:
@@ -50,13 +82,29 @@ def ends_in_space(message: Message) -> bool:
     return said != said.rstrip()
 
 
-def compactions(history: History, _profile: Profile) -> Iterable[Finding]:
-    """R92, R93: a compaction block comes first, and there is only one."""
-    for number, message in enumerate(history):
-        for position, block in enumerate(message.blocks):
-            if block.type == "compaction" and (number, position) != (0, 0):
-                detail = (
-                    "`compaction` block must be sent first, in place of the messages it "
-                    "summarizes; remove those messages"
-                )
-                yield Finding("R92", number, position, detail)
+def compactions(history: History, profile: Profile) -> Iterable[Finding]:
+    """R92, R93, R96: a compaction block comes first, there is only one, and it says something."""
+    found = [
+        place
+        for number, message in enumerate(history)
+        for place in places(message, number)
+        if place.value.type == "compaction"
+    ]
+    summaries = sum(place.value.get("content") is not None for place in found)
+    rule = "R93" if summaries > 1 else "R92"
+    for place in found:
+        if is_blank(place.value.get("content")):
+            where = f"messages.{place.message}.content.{place.block}"
+            detail = f"{where}: compaction content cannot be empty"
+            yield Finding("R96", place.message, place.block, detail)
+        if profile.compaction_leads and (place.message, place.block) != (0, 0):
+            yield Finding(rule, place.message, place.block, _MISPLACED[rule])
+
+
+_MISPLACED: Final = {
+    "R92": (
+        "`compaction` block must be sent first, in place of the messages it summarizes; remove "
+        "those messages"
+    ),
+    "R93": "more than one `compaction` block with content; send only the last",
+}

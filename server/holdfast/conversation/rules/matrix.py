@@ -14,9 +14,24 @@ from holdfast.conversation.profile import Profile
 from holdfast.conversation.rules.flaws import Flaw, findings
 
 
+def system_blocks(history: History, profile: Profile) -> Iterable[Finding]:
+    """R27: system messages hold text, and changes of tools."""
+    return findings(history, profile, system_flaws)
+
+
+def system_flaws(block: Block, role: Role, profile: Profile) -> tuple[Flaw, ...]:
+    """Return what is wrong with a block that stands in a system message."""
+    return role_flaws(block, role, profile) if role == SYSTEM else ()
+
+
 def block_roles(history: History, profile: Profile) -> Iterable[Finding]:
-    """R27, R36, R37, R38: every block stands in a message of a role that may hold it."""
-    return findings(history, profile, role_flaws)
+    """R36, R37, R38: every block stands in a message of a role that may hold it."""
+    return findings(history, profile, conversation_flaws)
+
+
+def conversation_flaws(block: Block, role: Role, profile: Profile) -> tuple[Flaw, ...]:
+    """Return what is wrong with a block that stands in a message of the user or the assistant."""
+    return () if role == SYSTEM else role_flaws(block, role, profile)
 
 
 def role_flaws(block: Block, role: Role, profile: Profile) -> tuple[Flaw, ...]:

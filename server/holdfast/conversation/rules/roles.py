@@ -1,12 +1,13 @@
-"""Who may speak when: the first message (R18, R21) and system messages (R24-R28).
+"""Who may speak when: the first message (R18, R21), taking turns (R20), system messages (R24-R28).
 
 Law: a history starts with the user (or with a compaction block), and a system message stands
-between a user's message and an assistant's. Consecutive messages of one role are legal (R20).
+between a user's message and an assistant's. Consecutive messages of one role are legal (R20),
+except behind endpoints that are only compatible.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable, Iterator
 from typing import Final
 
 from holdfast.conversation.findings import Finding
@@ -28,6 +29,20 @@ def first_message(history: History, profile: Profile) -> Iterable[Finding]:
         yield Finding("R21", 0, None, detail)
 
 
+def alternation(history: History, profile: Profile) -> Iterable[Finding]:
+    """R20: where turns must alternate, no two messages of one role stand in a row."""
+    if not profile.strict_alternation:
+        return
+    for number in range(1, len(history)):
+        role = history[number].role
+        if role == history[number - 1].role:
+            detail = (
+                'messages: roles must alternate between "user" and "assistant", but found multiple '
+                f'"{role}" roles in a row'
+            )
+            yield Finding("R20", number, None, detail)
+
+
 def may_lead(message: Message, profile: Profile) -> bool:
     """Say whether an assistant message may open a history (R21)."""
     if profile.leading_assistant_allowed:
@@ -39,22 +54,42 @@ def may_lead(message: Message, profile: Profile) -> bool:
     )
 
 
-def system_messages(history: History, profile: Profile) -> Iterable[Finding]:
-    """R26, R24, R25, R27, R28: where system messages may stand, and if at all."""
+def system_after(history: History, _profile: Profile) -> Iterable[Finding]:
+    """R24, R26: the user, or a result of the API's, stands before a system message."""
+    return _placed(history, {"R26", "R24"})
+
+
+def system_before(history: History, _profile: Profile) -> Iterable[Finding]:
+    """R25: the assistant, or nothing, stands behind a system message."""
+    return _placed(history, {"R25"})
+
+
+def system_contents(history: History, _profile: Profile) -> Iterable[Finding]:
+    """R27: a system message says something."""
+    for index, message in enumerate(history):
+        if message.role == SYSTEM and not message.blocks:
+            detail = f"messages.{index}: system content must contain at least one block"
+            yield Finding("R27", index, None, detail)
+
+
+def system_role(history: History, profile: Profile) -> Iterable[Finding]:
+    """R28: the model takes system messages at all."""
+    if profile.system_role_allowed:
+        return
+    for index, message in enumerate(history):
+        if message.role == SYSTEM:
+            yield Finding("R28", index, None, "role 'system' is not supported on this model")
+
+
+def _placed(history: History, rules: Container[str]) -> Iterator[Finding]:
     if all(message.role != SYSTEM for message in history):
         return
     turns = merged(history)
     for number, turn in enumerate(turns):
-        if turn.role != SYSTEM:
-            continue
-        for rule, detail in placement_flaws(history, turns, number):
-            yield Finding(rule, turn.start, None, detail + _DIRECTIVE)
-        for index in range(turn.start, turn.stop):
-            if not history[index].blocks:
-                detail = f"messages.{index}: system content must contain at least one block"
-                yield Finding("R27", index, None, detail)
-        if not profile.system_role_allowed:
-            yield Finding("R28", turn.start, None, "role 'system' is not supported on this model")
+        if turn.role == SYSTEM:
+            for rule, detail in placement_flaws(history, turns, number):
+                if rule in rules:
+                    yield Finding(rule, turn.start, None, detail + _DIRECTIVE)
 
 
 def placement_flaws(

@@ -78,12 +78,38 @@ class RepairNote(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     kept: str
 
 
+class RepairCause(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
+    """The refusal that a repair answers, and the rung of the ladder that was taken.
+
+    `head` is the newest record of the history then, `place` the record (and block) or the tool that
+    was changed, `fragment` the refusal's words without its position; `words` are all of them (P12).
+    `checked`: the API's free count accepted the result before it was sent.
+    """
+
+    rung: str
+    head: str = ""
+    place: str = ""
+    fragment: str = ""
+    rule: str = ""
+    words: str = ""
+    request_id: str | None = None
+    checked: bool = False
+
+
 class HistoryRepaired(Event, frozen=True):
-    """The view was repaired once and for all; the original records stay (P4)."""
+    """The view was repaired once and for all; the original records stay (P4).
+
+    With `drop_mismatched_thinking` later requests ask the API to pass over thinking that is bound
+    to another history (R72); with false they no longer do. `left_out` names tools that are not
+    offered to the model any more.
+    """
 
     repair_id: str
     notes: tuple[RepairNote, ...]
     edits: tuple[MessageEdit, ...]
+    cause: RepairCause | None = None
+    drop_mismatched_thinking: bool | None = None
+    left_out: tuple[str, ...] = ()
 
 
 class RepairUndone(Event, frozen=True):

@@ -11,7 +11,7 @@ def compaction_started(
     state: SessionState, event: ev.CompactionStarted, _seq: int, _at: int
 ) -> None:
     """Remember what is being compacted, and that it was tried at this length."""
-    state.compaction = RunningCompaction(event)
+    state.compaction = RunningCompaction(event, state.prefix_version)
     state.compaction_tried_at = len(state.messages)
     if event.trigger == "manual":
         state.compaction_held = False
@@ -47,6 +47,8 @@ def compaction_committed(
         )
     )
     state.compaction = None
+    if state.turn is not None:
+        state.turn.answer_tokens = None  # There is more room now.
     history.prefix_changed(state)
 
 

@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
-from holdfast.conversation.history import Message
+from typing import Final
+
+import attrs
+
+from holdfast.conversation.history import USER, Message, text
 from holdfast.session import events as ev
-from holdfast.session.state import SessionState, index_of
+from holdfast.session.state import SessionState, Switched, index_of
+
+COMPACTION: Final = "compaction."
+"""How the origin of a summary begins."""
+
+SHRINK: Final = "shrink"
+"""The rung of a repair that only makes a request smaller; how often is bounded by the turn."""
 
 
 def imported(state: SessionState, event: ev.MessageImported, seq: int, _at: int) -> None:
@@ -15,6 +25,19 @@ def imported(state: SessionState, event: ev.MessageImported, seq: int, _at: int)
 
 def repaired(state: SessionState, event: ev.HistoryRepaired, _seq: int, _at: int) -> None:
     """Replace the messages that the repair names; keep what was there."""
+    cause, turn = event.cause, state.turn
+    if cause is not None:
+        state.tried.add((cause.head, cause.rung, cause.place, cause.fragment))
+        if turn is not None and turn.examining:
+            turn.examining = False
+        if turn is not None and turn.failure is not None and cause.rung == SHRINK:
+            turn.reshapes += 1
+        if turn is not None and turn.refusals:
+            turn.repairs.append(event.repair_id)
+    state.switches[event.repair_id] = Switched(state.dropping, event.left_out)
+    if event.drop_mismatched_thinking is not None:
+        state.dropping = event.drop_mismatched_thinking
+    state.left_out = (*state.left_out, *event.left_out)
     originals: dict[str, tuple[Message, ...]] = {}
     for edit in event.edits:
         replacement = tuple(
@@ -23,13 +46,18 @@ def repaired(state: SessionState, event: ev.HistoryRepaired, _seq: int, _at: int
         originals[edit.origin] = replace(state, edit.origin, replacement)
     state.repairs[event.repair_id] = originals
     state.repair_notes.extend(event.notes)
-    prefix_changed(state)
+    if event.edits or event.left_out or cause is None:
+        prefix_changed(state)  # Other tools are another prefix, too (R72).
 
 
 def repair_undone(state: SessionState, event: ev.RepairUndone, _seq: int, _at: int) -> None:
     """Put back what a repair replaced."""
     for origin, originals in state.repairs.pop(event.repair_id, {}).items():
-        replace(state, origin, originals)
+        restore(state, origin, originals)
+    before = state.switches.pop(event.repair_id, None)
+    if before is not None:
+        state.dropping = before.dropping
+        state.left_out = tuple(name for name in state.left_out if name not in before.left_out)
     prefix_changed(state)
 
 
@@ -48,16 +76,47 @@ def rewound(state: SessionState, event: ev.HistoryRewound, _seq: int, _at: int) 
 def replace(
     state: SessionState, origin: str, replacement: tuple[Message, ...]
 ) -> tuple[Message, ...]:
-    """Replace the run of messages of one record; return what was there."""
+    """Replace the run of messages of one record; return what was there.
+
+    The summary of a compaction is a message of the view with an origin of its own.
+    """
     start = index_of(state.messages, origin)
     if start is None:
-        return ()
+        return _replace_summary(state, origin, replacement)
     end = start
     while end < len(state.messages) and state.messages[end].origin == origin:
         end += 1
     originals = tuple(state.messages[start:end])
     state.messages[start:end] = replacement
     return originals
+
+
+def restore(state: SessionState, origin: str, originals: tuple[Message, ...]) -> None:
+    """Put the messages of a record back, also where a repair has left nothing of them."""
+    if index_of(state.messages, origin) is not None or origin.startswith(COMPACTION):
+        replace(state, origin, originals)
+        return
+    place = _place(origin)
+    later = (i for i, message in enumerate(state.messages) if _place(message.origin) > place)
+    index = next(later, len(state.messages))
+    state.messages[index:index] = originals
+
+
+def _place(origin: str) -> tuple[int, str]:
+    """Return where a record stands: by its number, results after the calls they answer."""
+    number, _, part = origin.partition(".")
+    return (int(number) if number.isdigit() else 0), part
+
+
+def _replace_summary(
+    state: SessionState, origin: str, replacement: tuple[Message, ...]
+) -> tuple[Message, ...]:
+    for place, found in enumerate(state.compactions):
+        if found.origin == origin:
+            said = "\n".join(b.text_of("text") for m in replacement for b in m.blocks)
+            state.compactions[place] = attrs.evolve(found, summary=said)
+            return (Message(USER, (text(found.summary),), origin),)
+    return ()
 
 
 def append(state: SessionState, message: Message) -> None:

@@ -8,9 +8,18 @@ from holdfast.conversation.casting import as_text
 from holdfast.conversation.history import ASSISTANT, USER, Block, Message, text
 from holdfast.conversation.profile import is_server_use
 from holdfast.session import events as ev
-from holdfast.session import wording
+from holdfast.session import refusals, wording
+from holdfast.session.failures import FailureKind
 from holdfast.session.fold import history
-from holdfast.session.state import OpenResponse, Pause, SessionState, ToolCall, Wait
+from holdfast.session.state import (
+    Learned,
+    OpenResponse,
+    Pause,
+    SessionState,
+    ToolCall,
+    Turn,
+    Wait,
+)
 
 PROGRESS_CHARS: Final = 200
 """A cut that left at least this much new text counts as progress and resets the retry budget."""
@@ -66,8 +75,8 @@ def response_finished(state: SessionState, event: ev.ResponseFinished, seq: int,
     state.total_output_tokens += event.usage.output_tokens
     spend(state, response.model, event.usage)
     if state.turn is not None:
-        state.turn.attempts, state.turn.trouble_since_ms = 0, None
-        state.turn.failure = None
+        _progress(state.turn)
+        state.turn.failure = state.turn.answer_tokens = None
     if event.stop_reason == "refusal" or not blocks:
         # A refused or empty answer stays in the journal; on the wire it would poison (A11, A35).
         state.usage = None
@@ -123,7 +132,7 @@ def response_cut(state: SessionState, event: ev.ResponseCut, seq: int, _at: int)
     if not kept.strip():
         return
     if state.turn is not None and (at_limit or len(kept) >= PROGRESS_CHARS):
-        state.turn.attempts, state.turn.trouble_since_ms = 0, None
+        _progress(state.turn)
     origin = str(seq)
     history.append(state, Message(ASSISTANT, (text(kept),), origin))
     if event.cause is not ev.CutCause.STOPPED:
@@ -132,24 +141,65 @@ def response_cut(state: SessionState, event: ev.ResponseCut, seq: int, _at: int)
 
 
 def request_failed(state: SessionState, event: ev.RequestFailed, _seq: int, at_ms: int) -> None:
-    """Count the failure since the last progress."""
+    """Count the failure since the last progress; learn what it says about limits."""
+    model = state.response.model if state.response else state.model or ""
     state.response = None
     state.requested = False
-    if state.turn is not None:
-        state.turn.attempts += 1
-        state.turn.failure = event.failure
-        if state.turn.trouble_since_ms is None:
-            state.turn.trouble_since_ms = at_ms
+    taught = refusals.lesson(event.failure, event.body_bytes)
+    learned = _learn(state, model, taught)
+    turn = state.turn
+    if turn is None:
+        return
+    turn.attempts += 1
+    turn.failure = event.failure
+    if turn.trouble_since_ms is None:
+        turn.trouble_since_ms = at_ms
+    room = taught.answer_tokens
+    if room is not None and (turn.answer_tokens is None or room < turn.answer_tokens):
+        turn.answer_tokens = room
+        turn.reshapes += 1
+    if event.failure.kind is FailureKind.INVALID_REQUEST:
+        turn.refusals += 1
+        turn.examining = not learned
+
+
+def _learn(state: SessionState, model: str, taught: refusals.Lesson) -> bool:
+    """Keep what was named, the smallest limits; say whether the request is another one now."""
+    known = state.learned.get(model, Learned())
+    new = Learned(
+        _smaller(known.window_tokens, taught.window_tokens),
+        _smaller(known.output_tokens, taught.output_tokens),
+        known.no_cache_marks or taught.no_cache_marks,
+    )
+    if new != known:
+        state.learned[model] = new
+    state.body_bytes_max = _smaller(state.body_bytes_max, taught.body_bytes)
+    other_answer = new.output_tokens != known.output_tokens
+    return other_answer or new.no_cache_marks != known.no_cache_marks
+
+
+def _smaller(known: int | None, said: int | None) -> int | None:
+    return said if known is None else known if said is None else min(known, said)
+
+
+def _progress(turn: Turn) -> None:
+    turn.attempts, turn.trouble_since_ms = 0, None
+    turn.refusals = 0
+    turn.repairs.clear()
 
 
 def retry(state: SessionState, event: ev.RetryScheduled, _seq: int, at_ms: int) -> None:
     """Wait for a known moment."""
+    if state.turn is not None:
+        state.turn.examining = False
     state.wait = Wait(event.attempt, event.retry_at_ms, event.reason, at_ms)
 
 
 def paused(state: SessionState, event: ev.TurnPaused, _seq: int, at_ms: int) -> None:
     """Wait for the cause to go away."""
     state.wait = None
+    if state.turn is not None:
+        state.turn.examining = False
     state.pause = Pause(event.reason, event.message, event.advice, event.retry_at_ms, at_ms)
 
 
@@ -157,7 +207,8 @@ def resumed(state: SessionState, event: ev.TurnResumed, _seq: int, _at: int) -> 
     """Go on; a person also resets the budget."""
     state.pause = state.wait = None
     if state.turn is not None and event.by == "user":
-        state.turn.attempts, state.turn.trouble_since_ms = 0, None
+        _progress(state.turn)
+        state.tried.clear()  # Whoever asks again wants all of it tried again.
 
 
 def _open_response(state: SessionState) -> OpenResponse:

@@ -21,9 +21,16 @@ _RECOVERED: Final = {
     "streaming": "The server stopped while an answer was arriving. What arrived is kept.",
     "asking": "The server stopped while a question was open. It is still open.",
     "runningTools": "The server stopped while a tool was running. It is not run again by itself.",
+    "repairing": "The server stopped while a refused request was examined. It is examined again.",
     "waiting": "The server stopped while the turn was waiting. It waits as before.",
     "paused": "The server stopped while the turn was paused. It is paused as before.",
 }
+
+
+DECLINED: Final = (
+    "There is no answer to this prompt. Change it, hide this turn, or choose another model."
+)
+"""What is said of a refused turn: neutral, since such words breed more of them (A35)."""
 
 
 def put(
@@ -103,6 +110,22 @@ def paused(state: ItemsState, event: ev.TurnPaused, seq: int, at_ms: int) -> Non
 def resumed(state: ItemsState, _event: ev.TurnResumed, _seq: int, _at: int) -> None:
     """Say that a pause is over."""
     _end_pause(state)
+
+
+def refused(state: ItemsState, seq: int, at_ms: int) -> None:
+    """Offer to take a turn out of the conversation that the model will not answer (A35)."""
+    trouble = state.trouble
+    actions: tuple[Action, ...] = ()
+    if state.prompt_id is not None:
+        hide = _action(state, "Hide this turn", "holdfast.session.rewind", promptId=state.prompt_id)
+        actions = (hide,)
+    known = state.items.get(state.refused or "", NoticeItem)
+    state.refused = None
+    if known is not None:
+        state.change(known, actions=actions)
+        return
+    detail = raw_words(trouble.failure) if trouble is not None else ""
+    put(state, seq, at_ms, "refused", "warning", DECLINED, detail, actions)
 
 
 def turn_over(state: ItemsState) -> None:
@@ -185,11 +208,18 @@ def _offer_undo(state: ItemsState) -> None:
 
 
 def repaired(state: ItemsState, event: ev.HistoryRepaired, seq: int, at_ms: int) -> None:
-    """Show what a repair did."""
+    """Show what a repair did, and the refusal that made it necessary."""
     places = len(event.edits)
     where = "one place" if places == 1 else f"{places} places"
     words = f"The history was repaired in {where}, so that the API accepts it. Originals are kept."
-    detail = "\n".join(f"{n.rule}: {n.action} (kept: {n.kept})" for n in event.notes)
+    if event.left_out:
+        words = f"The API refuses the tool {', '.join(event.left_out)}: it is left out."
+    elif event.drop_mismatched_thinking:
+        words = "The API is asked to pass over thinking that belongs to another history."
+    lines = [f"{n.rule}: {n.action} (kept: {n.kept})" for n in event.notes]
+    if event.cause is not None and event.cause.words:
+        lines += ["", "The API's own words:", event.cause.words, event.cause.request_id or ""]
+    detail = "\n".join(lines)
     undo = _action(state, "Undo", "holdfast.session.repair", undo=event.repair_id)
     state.repairs[event.repair_id] = put(
         state, seq, at_ms, "repaired", "info", words, detail, (undo,)

@@ -39,7 +39,7 @@ def accepted(state: ItemsState, event: ev.PromptAccepted, seq: int, at_ms: int) 
 
 def turn_started(state: ItemsState, event: ev.TurnStarted, _seq: int, _at: int) -> None:
     """Show a prompt as sent."""
-    state.turn_id = event.turn_id
+    state.turn_id, state.prompt_id = event.turn_id, event.prompt_id
     state.trouble = None
     item = state.items.get(state.prompts.get(event.prompt_id, ""), PromptItem)
     if item is not None:
@@ -48,6 +48,8 @@ def turn_started(state: ItemsState, event: ev.TurnStarted, _seq: int, _at: int) 
 
 def turn_ended(state: ItemsState, event: ev.TurnEnded, seq: int, at_ms: int) -> None:
     """Close what is open, and say why a turn ended other than by itself."""
+    if event.reason is ev.TurnEnd.REFUSED:
+        notices.refused(state, seq, at_ms)
     notices.turn_over(state)
     for item_id in list(state.calls.values()):
         call = state.items.get(item_id, ToolItem)
@@ -58,7 +60,7 @@ def turn_ended(state: ItemsState, event: ev.TurnEnded, seq: int, at_ms: int) -> 
     state.questions.clear()
     if event.reason is ev.TurnEnd.STOPPED:
         notices.put(state, seq, at_ms, "stopped", "info", "You stopped this turn.")
-    state.turn_id = None
+    state.turn_id = state.prompt_id = None
 
 
 def rewound(state: ItemsState, event: ev.HistoryRewound, seq: int, at_ms: int) -> None:

@@ -97,8 +97,8 @@ def response_finished(state: ItemsState, event: ev.ResponseFinished, seq: int, a
     close(state, "done", at_ms, refused=event.stop_reason == "refusal")
     detail = "\n".join(filter(None, (f"stop_reason: {event.stop_reason}", event.detail)))
     if event.stop_reason == "refusal":
-        words = "The model declined to answer. Change the prompt, or choose another model."
-        notices.put(state, seq, at_ms, "refused", "warning", words, detail)
+        words = notices.DECLINED
+        state.refused = notices.put(state, seq, at_ms, "refused", "warning", words, detail)
     elif event.stop_reason not in _SAID_ELSEWHERE:
         words = "The answer ended early: it reached a limit."
         notices.put(state, seq, at_ms, "cut", "warning", words, detail)

@@ -71,12 +71,14 @@ class ItemsState:
     seq: int = 0
     folder: str = ""
     turn_id: str | None = None
+    prompt_id: str | None = None
     response: OpenResponse | None = None
     prompts: dict[str, str] = attrs.Factory(dict)
     calls: dict[str, str] = attrs.Factory(dict)
     questions: dict[str, str] = attrs.Factory(dict)
     trouble: Trouble | None = None
     pause: str | None = None
+    refused: str | None = None
     compactions: dict[str, Compaction] = attrs.Factory(dict)
     in_force: list[tuple[str, str]] = attrs.Factory(list)
     repairs: dict[str, str] = attrs.Factory(dict)

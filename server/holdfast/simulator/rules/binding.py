@@ -1,8 +1,9 @@
-"""Step 13: thinking blocks come back as they were issued (R70 to R74).
+"""Step 13: thinking blocks come back as they were issued (R70 to R75).
 
 Law: in this order: every signature is whole (R71); the latest assistant turn holds exactly the
-thinking of its responses (R70); what the model cannot read is dropped without a word (R73); what
-is left fits the conversation before it (R72) and the thinking before it (R74).
+thinking of its responses (R70); what the model cannot read, or another organization was told, is
+dropped without a word (R73, R75); what is left fits the conversation before it (R72) and the
+thinking before it (R74).
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from itertools import groupby
 from typing import Final
 
 from holdfast.simulator.models import MODELS, ModelSpec
-from holdfast.simulator.refusals import BINDING_HEADER_SENTENCE, Refusal, refuse
+from holdfast.simulator.refusals import Refusal, refuse
 from holdfast.simulator.rules.request import (
     BINDING_CONTROLS,
     THINKING_TYPES,
@@ -23,9 +24,11 @@ from holdfast.simulator.rules.request import (
     Turn,
 )
 from holdfast.simulator.thinking import Ledger, Seal, Signer, digest
+from holdfast.simulator.wordings import BINDING_HEADER_SENTENCE
 
 _MODEL_MISMATCH: Final = "model_binding_mismatch"
 _PREFIX_MISMATCH: Final = "prefix_binding_mismatch"
+_ORGANIZATION_MISMATCH: Final = "organization_binding_mismatch"
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +113,9 @@ class Reader:
         for thought in thoughts:
             if not self.model.can_read(thought.seal.model):
                 self._record(outcome, thought, "thinking_dropped", _MODEL_MISMATCH)
+                continue
+            if thought.seal.organization != self.account.organization:
+                self._record(outcome, thought, "thinking_dropped", _ORGANIZATION_MISMATCH)
                 continue
             rule = self._mismatch(thought, before, outcome.kept)
             if thought.turn in dropped_turns:

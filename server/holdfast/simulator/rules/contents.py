@@ -1,4 +1,4 @@
-"""Step 8: what a message may hold, message by message (R32 to R38, R81).
+"""Step 8: what a message may hold, message by message (R32 to R38, R58, R81, A31).
 
 Law: no empty message, no empty or blank text, and every kind of block only in its own role. An
 empty text that carries a cache mark is reported for the mark, as the API does (R81, A15).
@@ -14,6 +14,7 @@ from holdfast.simulator.rules.placement import is_server_result
 from holdfast.simulator.rules.request import (
     SERVER_USES,
     THINKING_TYPES,
+    TOOL_CHANGES,
     VERSION_CURRENT,
     Account,
     Envelope,
@@ -23,15 +24,18 @@ from holdfast.simulator.rules.request import (
     located_blocks,
     nested_blocks,
 )
+from holdfast.simulator.rules.tool_definitions import tool_names
 
 _USER_ONLY: Final = frozenset({"tool_result", "image", "search_result", "container_upload"})
 _ASSISTANT_ONLY: Final = frozenset({"tool_use", "mcp_tool_listing", "fallback"}) | SERVER_USES
 
 
 def check_contents(
-    messages: list[JsonObject], envelope: Envelope, account: Account, media: MediaBudget
+    body: JsonObject, envelope: Envelope, account: Account, media: MediaBudget
 ) -> None:
-    """Check each message in order: emptiness, texts, roles of blocks, media."""
+    """Check each message in order: emptiness, texts, roles of blocks, references, media."""
+    messages: list[JsonObject] = body["messages"]
+    named = frozenset(tool_names(body.get("tools") or []))
     for i, message in enumerate(messages):
         role = message["role"]
         if role == "system":
@@ -44,6 +48,7 @@ def check_contents(
         for place in blocks:
             _check_role(place, role, envelope)
         for place in blocks:
+            _check_references(place, named)
             check_media(place, media)
 
 
@@ -75,8 +80,17 @@ def _check_text(block: JsonObject, path: str) -> None:
         raise refuse("R33")
 
 
+def _check_references(place: Located, named: frozenset[str]) -> None:
+    """A result may only refer to tools of this request (A31)."""
+    for inner in nested_blocks(place.data):
+        if inner["type"] == "tool_reference" and inner["tool_name"] not in named:
+            raise refuse("A31", name=inner["tool_name"])
+
+
 def _check_role(place: Located, role: str, envelope: Envelope) -> None:
     kind = place.type
+    if kind in TOOL_CHANGES:
+        raise refuse("R36d", i=place.message, type=kind)
     if role == "user":
         if kind in THINKING_TYPES:
             raise refuse("R36c", i=place.message, j=place.index, type=kind)

@@ -1,7 +1,7 @@
 """Step 11: how a history may end (R22, R23, R39, R68, R69).
 
-Law: current models take no prefill, so a request ends with a user message; the exceptions are a
-paused turn and a request for compaction.
+Law: current models take no prefill, so the last to speak is the user; the exceptions are a paused
+turn and a request for compaction. A system message after the assistant changes nothing about it.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from typing import Final
 from holdfast.simulator.models import ModelSpec
 from holdfast.simulator.refusals import refuse
 from holdfast.simulator.rules.parameters import thinking_type
-from holdfast.simulator.rules.placement import unanswered_server_uses
 from holdfast.simulator.rules.request import THINKING_TYPES, JsonObject, Turn
+from holdfast.simulator.rules.server_tools import ends_waiting
 
 _OFF: Final = frozenset({"disabled", "between_tools"})
 
@@ -20,14 +20,15 @@ _OFF: Final = frozenset({"disabled", "between_tools"})
 def check_ending(body: JsonObject, turns: list[Turn], model: ModelSpec) -> None:
     """Check the last turn, then what manual thinking demands of the last assistant turn."""
     mode = thinking_type(body, model)
-    if turns[-1].role == "assistant" and body.get("compaction") is None:
-        _check_final_assistant(turns[-1], model, mode)
+    spoken = [turn for turn in turns if turn.role != "system"]
+    if spoken and spoken[-1].role == "assistant" and body.get("compaction") is None:
+        _check_final_assistant(spoken[-1], model, mode)
     if mode == "enabled":
         _check_manual_mode(turns)
 
 
 def _check_final_assistant(turn: Turn, model: ModelSpec, mode: str) -> None:
-    if unanswered_server_uses(turn):
+    if ends_waiting(turn):
         return
     if not model.prefill:
         raise refuse("R22")

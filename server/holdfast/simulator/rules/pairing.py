@@ -1,4 +1,4 @@
-"""Step 9: every call has its one result, where the API looks for it (R40 to R44, R48, R51 to R55).
+"""Step 9: every call has its one result, where the API looks for it (R40 to R44, R48, R50, R54).
 
 Law: results answer an assistant turn only in the leading run of `tool_result` blocks after it;
 the run crosses the borders of user messages and ends at the first other block (R40, R41).
@@ -6,12 +6,10 @@ the run crosses the borders of user messages and ends at the first other block (
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from itertools import takewhile
 from typing import Final
 
 from holdfast.simulator.refusals import refuse
-from holdfast.simulator.rules.placement import is_server_result, unanswered_server_uses
 from holdfast.simulator.rules.request import (
     SERVER_USES,
     JsonObject,
@@ -19,31 +17,27 @@ from holdfast.simulator.rules.request import (
     Turn,
     nested_blocks,
 )
+from holdfast.simulator.rules.server_tools import ServerCalls
 
 _CLIENT_USE: Final = "tool_use"
 _USES: Final = SERVER_USES | {_CLIENT_USE}
+_TOOLSET_CONTENT: Final = frozenset({"text", "image", "browser_state"})
 
 
 def check_pairing(body: JsonObject, turns: list[Turn]) -> None:
     """Check the turns in order: an assistant turn with what follows it, then user turns."""
     seen: set[str] = set()
-    answered_in = {
-        place.data["tool_use_id"]: k
-        for k, turn in enumerate(turns)
-        for place in turn.blocks
-        if is_server_result(place.data)
-    }
+    server_calls = ServerCalls(body, turns)
     for k, turn in enumerate(turns):
         following = turns[k + 1] if k + 1 < len(turns) else None
         if turn.role == "assistant":
             _check_unique(turn, seen)
             _check_answered(turn, following)
-            _check_server_results(turn, seen)
-            _check_server_uses(turns, k, answered_in, body)
+            server_calls.check(k)
+            _check_container(body, turn, turns)
         elif turn.role == "user":
             previous = turns[k - 1] if k and turns[k - 1].role == "assistant" else None
             _check_results(turn, previous)
-    _check_container(body, turns)
 
 
 def leading_results(turn: Turn | None) -> list[Located]:
@@ -73,44 +67,9 @@ def _check_answered(turn: Turn, following: Turn | None) -> None:
         raise refuse("R40", i=missing[0].message, ids=ids)
 
 
-def _check_server_results(turn: Turn, seen: set[str]) -> None:
-    """A server tool's result may come later than its call, never without one (R55)."""
-    for place in turn.blocks:
-        if is_server_result(place.data) and place.data["tool_use_id"] not in seen:
-            identifier = place.data["tool_use_id"]
-            raise refuse("R55", i=place.message, j=place.index, type=place.type, id=identifier)
-
-
-def _check_server_uses(
-    turns: list[Turn], k: int, answered_in: Mapping[str, int], body: JsonObject
-) -> None:
-    """A call without a result in its own turn has one in a later turn, or may wait (R51)."""
-    turn = turns[k]
-    pending = [use for use in unanswered_server_uses(turn) if answered_in.get(use, 0) <= k]
-    if not pending:
-        return
-    place = next(p for p in turn.blocks if p.data.get("id") == pending[0])
-    tool = str(place.data["name"]) if place.type == "server_tool_use" else "mcp"
-    if not _may_be_pending(turns, k):
-        raise refuse("R51", i=place.message, tool=tool, id=pending[0])
-    types = [str(t.get("type", "")) for t in body.get("tools", ())]
-    if place.type == "server_tool_use" and not any(kind.startswith(tool) for kind in types):
-        raise refuse("R52", i=place.message, tool=tool, id=pending[0])
-
-
-def _may_be_pending(turns: list[Turn], k: int) -> bool:
-    """A call may wait at the end (R53), or beside client calls whose results end it (R51)."""
-    rest = [turn for turn in turns[k + 1 :] if turn.role != "system"]
-    if not rest:
-        return True
-    mixed = any(place.type == _CLIENT_USE for place in turns[k].blocks)
-    only_results = all(place.type == "tool_result" for place in rest[0].blocks)
-    return mixed and only_results and len(rest) == 1
-
-
 def _check_results(turn: Turn, previous: Turn | None) -> None:
     uses = {
-        place.data["id"]
+        place.data["id"]: place.data
         for place in (previous.blocks if previous else ())
         if place.type == _CLIENT_USE
     }
@@ -127,6 +86,7 @@ def _check_results(turn: Turn, previous: Turn | None) -> None:
         answered.add(identifier)
     for place in results:
         _check_error_result(place)
+        _check_toolset(place, uses[place.data["tool_use_id"]])
 
 
 def _check_error_result(place: Located) -> None:
@@ -138,14 +98,33 @@ def _check_error_result(place: Located) -> None:
         raise refuse("R48b", i=place.message, j=place.index)
 
 
-def _check_container(body: JsonObject, turns: list[Turn]) -> None:
+def _check_toolset(place: Located, use: JsonObject) -> None:
+    """The result of a toolset's member names the toolset and shows only what it can (R50)."""
+    toolset = use.get("toolset_name")
+    if place.data.get("toolset_name") != toolset:
+        raise refuse("R50a", i=place.message, j=place.index, toolset=toolset)
+    if toolset and any(b["type"] not in _TOOLSET_CONTENT for b in nested_blocks(place.data)):
+        raise refuse("R50b", i=place.message, j=place.index)
+
+
+def _check_container(body: JsonObject, turn: Turn, turns: list[Turn]) -> None:
     """Calls made by code that still runs can only be answered into its container (R54)."""
-    if body.get("container") is not None or len(turns) < 2 or turns[-1].role != "user":
+    spoken = [other for other in turns if other.role != "system"]
+    if len(spoken) < 2 or spoken[-2] is not turn or spoken[-1].role != "user":
         return
-    callers = [
-        (place.data.get("caller") or {}).get("type", "direct")
-        for place in turns[-2].blocks
+    called_by_code = {
+        place.data["id"]
+        for place in turn.blocks
         if place.type == _CLIENT_USE
-    ]
-    if any(caller != "direct" for caller in callers):
+        and (place.data.get("caller") or {}).get("type", "direct") != "direct"
+    }
+    if not called_by_code:
+        return
+    if body.get("container") is None:
         raise refuse("R54")
+    for place in spoken[-1].blocks:
+        if place.type != "tool_result":
+            raise refuse("R54b", i=place.message)
+        texts_only = all(inner["type"] == "text" for inner in nested_blocks(place.data))
+        if place.data["tool_use_id"] in called_by_code and not texts_only:
+            raise refuse("R54c", i=place.message, j=place.index)

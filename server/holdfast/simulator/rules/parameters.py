@@ -1,4 +1,5 @@
-"""Steps 5 and 6: the model and everything that is gated by it (R10 to R17, R65 to R67, R77, R85).
+"""Steps 5 and 6: the model and everything that is gated by it (R10 to R17, R65 to R67, R77, R91,
+R95, R98, R99).
 
 Law: these checks read the model's row and the parameters, never the messages.
 """
@@ -47,6 +48,8 @@ def check_parameters(body: JsonObject, envelope: Envelope) -> ModelSpec:
     _check_compaction(body, envelope, model)
     _check_container(body)
     _check_thread(body, envelope)
+    if isinstance(body.get("fallbacks"), list) and body["fallbacks"] and not model.fallbacks:
+        raise refuse("R99")
     return model
 
 
@@ -156,10 +159,15 @@ def _check_compaction(body: JsonObject, envelope: Envelope, model: ModelSpec) ->
         "stop_sequences": bool(body.get("stop_sequences")),
         "output_config.format": bool((body.get("output_config") or {}).get("format")),
         "tool_choice": forces_tool(body),
+        "output_config.task_budget.remaining": "remaining" in _task_budget(body),
     }
     for param, present in forbidden.items():
         if present:
             raise refuse("R95c", param=param)
+
+
+def _task_budget(body: JsonObject) -> JsonObject:
+    return (body.get("output_config") or {}).get("task_budget") or {}
 
 
 def _check_container(body: JsonObject) -> None:

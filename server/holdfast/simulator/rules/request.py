@@ -10,6 +10,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
 
+from holdfast.simulator.endpoints import FIRST_PARTY, Endpoint
+
 JsonObject: TypeAlias = dict[str, Any]
 
 VERSION_CURRENT: Final = "2026-10-21"
@@ -24,6 +26,7 @@ MESSAGE_THREADS: Final = "message-threads-2026-08-12"
 
 THINKING_TYPES: Final = frozenset({"thinking", "redacted_thinking"})
 SERVER_USES: Final = frozenset({"server_tool_use", "mcp_tool_use"})
+TOOL_CHANGES: Final = frozenset({"tool_addition", "tool_removal"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +45,12 @@ class Account:
     `window_tokens` replaces every model's window. `enforce_prefix` says whether R72 and R74 are
     refused or only recorded (§2.7.1: accounts of before 2026-08-31). `allow_leading_assistant`
     and `allow_empty_assistant` choose the other side of the disputed rules R21 and R35.
+
+    `endpoint` says whose server it is. `files` are the ids of the files in the workspace, None for
+    any; `expired_files` were there once (R58). `organization` owns the thinking that is signed:
+    that of another one is dropped (R75). `tools_max` is how many tools may be available at one
+    place of a history (R30), and named in one that is to be compacted (R95); the limits themselves
+    are not published, so there are none by default.
     """
 
     api_key: str | None = None
@@ -50,6 +59,11 @@ class Account:
     allow_leading_assistant: bool = False
     allow_empty_assistant: bool = False
     body_bytes_max: int = 32 * 1024 * 1024
+    endpoint: Endpoint = FIRST_PARTY
+    files: frozenset[str] | None = None
+    expired_files: frozenset[str] = frozenset()
+    organization: str = ""
+    tools_max: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

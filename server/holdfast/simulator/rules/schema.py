@@ -21,12 +21,16 @@ Check: TypeAlias = Callable[[Any, str, Envelope], None]
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One key of an object. `betas`: any one of these headers makes the key known."""
+    """One key of an object. `betas`: any one of these headers makes the key known.
+
+    `missing` is the rule by which the body is refused without a required key.
+    """
 
     check: Check
     required: bool = False
     nullable: bool = False
     betas: frozenset[str] = frozenset()
+    missing: str = "R9"
 
     def known(self, envelope: Envelope) -> bool:
         """Tell whether the key exists for this request."""
@@ -36,9 +40,9 @@ class Field:
 Fields: TypeAlias = Mapping[str, Field]
 
 
-def required(check: Check) -> Field:
+def required(check: Check, missing: str = "R9") -> Field:
     """A key that must be there and may not be null."""
-    return Field(check, required=True)
+    return Field(check, required=True, missing=missing)
 
 
 def optional(check: Check, *betas: str) -> Field:
@@ -110,14 +114,23 @@ def sized(shortest: int, longest: int) -> Check:
     return check
 
 
-def one_of(*values: str) -> Check:
+def forbidden(rule: str) -> Field:
+    """A key that is known only to be refused by a rule of its own."""
+
+    def check(_value: Any, path: str, _envelope: Envelope) -> None:
+        raise refuse(rule, path=path)
+
+    return Field(check)
+
+
+def one_of(*values: str, rule: str = "type") -> Check:
     """Accept exactly these strings; the text lists them as the API does."""
     quoted = [f"'{value}'" for value in values]
     expected = " or ".join(filter(None, [", ".join(quoted[:-1]), quoted[-1]]))
 
     def check(value: Any, path: str, _envelope: Envelope) -> None:
         if not isinstance(value, str) or value not in values:
-            raise refuse("type", path=path, expected=expected)
+            raise refuse(rule, path=path, expected=expected)
 
     return check
 
@@ -165,7 +178,7 @@ def check_fields(
             continue
         if name not in value:
             if field.required:
-                raise refuse("R9", path=prefix + name)
+                raise refuse(field.missing, path=prefix + name)
             continue
         if value[name] is None and field.nullable:
             continue
@@ -186,10 +199,11 @@ class Member:
     others: bool = False
 
 
-def tagged(members: Mapping[str, Member], default: str | None = None) -> Check:
+def tagged(members: Mapping[str, Member], default: str | None = None, rule: str = "R31") -> Check:
     """Accept objects whose `type` names a member and whose fields fit it (R31).
 
-    `default` is the member meant when `type` is absent or null, as for custom tools.
+    `default` is the member meant when `type` is absent or null, as for custom tools. `rule` is
+    the one that an unknown tag breaks, in the words of R31.
     """
 
     def check(value: Any, path: str, envelope: Envelope) -> None:
@@ -203,7 +217,7 @@ def tagged(members: Mapping[str, Member], default: str | None = None) -> Check:
         member = members.get(tag) if isinstance(tag, str) else None
         if member is None or (member.betas and not member.betas & envelope.betas):
             known = sorted(n for n, m in members.items() if not m.betas or m.betas & envelope.betas)
-            raise refuse("R31", path=path, tag=tag, tags=", ".join(f"'{name}'" for name in known))
+            raise refuse(rule, path=path, tag=tag, tags=", ".join(f"'{name}'" for name in known))
         check_fields(value, f"{path}.{tag}", envelope, member.fields, others=member.others)
 
     return check

@@ -25,6 +25,7 @@ from holdfast.simulator.rules.schema import (
     boolean,
     check_fields,
     dictionary,
+    forbidden,
     integer,
     list_of,
     matching,
@@ -54,7 +55,12 @@ TOOL_ID: Final = "^[a-zA-Z0-9_-]+$"
 SERVER_TOOL_ID: Final = "^srvtoolu_[a-zA-Z0-9_]+$"
 _EFFORT: Final = one_of("low", "medium", "high", "xhigh", "max")
 _CACHE_CONTROL: Final = nullable(
-    shape({"type": required(one_of("ephemeral")), "ttl": optional(one_of("5m", "1h"))})
+    shape(
+        {
+            "type": required(one_of("ephemeral", rule="R81c")),
+            "ttl": optional(one_of("5m", "1h", rule="R81c")),
+        }
+    )
 )
 _TYPE: Final = {"type": required(string)}
 _CITATIONS_SWITCH: Final = nullable(shape({"enabled": optional(boolean)}))
@@ -74,7 +80,7 @@ _IMAGE_SOURCE: Final = tagged(
             {
                 **_TYPE,
                 "media_type": required(
-                    one_of("image/jpeg", "image/png", "image/gif", "image/webp")
+                    one_of("image/jpeg", "image/png", "image/gif", "image/webp", rule="R59c")
                 ),
                 "data": required(string),
             }
@@ -99,12 +105,16 @@ _DOCUMENT_SOURCE: Final = tagged(
         "base64": Member(
             {
                 **_TYPE,
-                "media_type": required(one_of("application/pdf")),
+                "media_type": required(one_of("application/pdf", rule="R59c")),
                 "data": required(string),
             }
         ),
         "text": Member(
-            {**_TYPE, "media_type": required(one_of("text/plain")), "data": required(string)}
+            {
+                **_TYPE,
+                "media_type": required(one_of("text/plain", rule="R59c")),
+                "data": required(string),
+            }
         ),
         "content": Member(
             {
@@ -145,7 +155,8 @@ _CALLER: Final = optional(
             "code_execution_20250825": _CODE_CALLER,
             "code_execution_20260120": _CODE_CALLER,
             "code_execution_20260521": _CODE_CALLER,
-        }
+        },
+        rule="R49b",
     )
 )
 _TOOL_USE: Final = Member(
@@ -220,8 +231,17 @@ CONTENT_BLOCK: Final = tagged(
         "image": _IMAGE,
         "document": _DOCUMENT,
         "search_result": _SEARCH_RESULT,
-        "thinking": Member({**_TYPE, "thinking": required(string), "signature": required(string)}),
-        "redacted_thinking": Member({**_TYPE, "data": required(string)}),
+        "thinking": Member(
+            {
+                **_TYPE,
+                "thinking": required(string),
+                "signature": required(string, missing="R71c"),
+                "cache_control": forbidden("R81b"),
+            }
+        ),
+        "redacted_thinking": Member(
+            {**_TYPE, "data": required(string), "cache_control": forbidden("R81b")}
+        ),
         "tool_use": _TOOL_USE,
         "tool_result": _TOOL_RESULT,
         "server_tool_use": _SERVER_TOOL_USE,
@@ -236,7 +256,7 @@ CONTENT_BLOCK: Final = tagged(
             {
                 **_TYPE,
                 "id": required(matching(TOOL_ID)),
-                "name": required(string),
+                "name": required(sized(1, TOOL_NAME_MAX)),
                 "server_name": required(string),
                 "input": required(dictionary),
                 "cache_control": _CACHE_CONTROL,

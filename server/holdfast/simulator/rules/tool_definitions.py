@@ -31,6 +31,7 @@ _SCHEMAS: Final = (
     "propertyNames",
 )
 _NUMBERS: Final = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf")
+_STRINGS: Final = ("description", "title", "format", "pattern", "$ref")
 _COUNTS: Final = (
     "minLength",
     "maxLength",
@@ -108,8 +109,17 @@ def is_json_schema(schema: Any) -> bool:
         and all(_is_count(schema[word]) for word in _COUNTS if word in schema)
         and _is_name_list(schema.get("required", []))
         and isinstance(schema.get("enum", []), list)
-        and isinstance(schema.get("description", ""), str)
+        and all(isinstance(schema.get(word, ""), str) for word in _STRINGS)
+        and _is_pattern(schema.get("pattern", ""))
     )
+
+
+def _is_pattern(value: str) -> bool:
+    try:
+        re.compile(value)
+    except (re.error, RecursionError, OverflowError):
+        return False
+    return True
 
 
 def _is_type(value: Any) -> bool:
