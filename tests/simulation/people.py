@@ -12,6 +12,7 @@ from random import Random
 from typing import Any, Protocol
 
 from holdfast.agent.api import AgentError, Status
+from holdfast.agent.driver import STORE_RETRY_MAX_S
 from holdfast.agent.supervisor import Supervisor
 from holdfast.conversation.history import text
 from holdfast.journal import codec
@@ -23,6 +24,8 @@ from simulation.parts import SimulatedModel, words
 
 EXPECTED = (AgentError, StoreError, ModelFailed)
 STOP_MAX_S = 0.25
+RETRY_S = STORE_RETRY_MAX_S + 0.5
+"""When a full disk has room again, what waits for it is written within this time."""
 CALM_S = 1.0
 """A write that failed this shortly before a stop may still be tried again before it."""
 
@@ -228,7 +231,7 @@ class People:
     async def _stop(self, host: Host, file: SessionFile, session_id: str) -> None:
         stage, turn = self._stage, file.witness.state.turn
         begun, troubles = stage.loop.time(), stage.troubles
-        calm = begun > max(stage.troubled_at + CALM_S, stage.rough_until() + 3.0)
+        calm = begun > max(stage.troubled_at + CALM_S, stage.rough_until() + RETRY_S)
         streams = {s for s in host.model.open if s.session_id == session_id}
         await host.supervisor.stop(session_id)
         stage.note("told", f"{session_id} stopped")
