@@ -45,7 +45,7 @@ class Ledger:
         self._cut = ""
         self._covered: dict[str, tuple[Message, ...]] = {}
         self._refusals = 0
-        self._taken: set[tuple[str, ...]] = set()
+        self._taken: dict[tuple[str, ...], list[tuple[ev.MessageEdit, ...]]] = {}
         self._replaced: dict[str, dict[str, tuple[Message, ...]]] = {}
 
     def before(self, event: ev.Event, at_ms: int, state: SessionState, *, live: bool) -> None:
@@ -162,9 +162,11 @@ class Ledger:
                 if event.cause is not None and event.cause.rung != "shrink":
                     cause = event.cause
                     taken = (cause.head, cause.rung, cause.place, cause.fragment)
-                    if taken in self._taken:
+                    # The next block of a message moves to the place of one that was withheld.
+                    seen = self._taken.setdefault(taken, [])
+                    if seen and (not event.edits or event.edits in seen):
                         self._complain("P3", f"a rung was taken twice: {taken}")
-                    self._taken.add(taken)
+                    seen.append(event.edits)
             case _:
                 pass
 

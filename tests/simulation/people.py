@@ -7,6 +7,7 @@ once, in order, and only after its commit. A person's memory outlives every proc
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from random import Random
 from typing import Any, Protocol
@@ -240,6 +241,8 @@ class People:
                 stage.complain("P7", f"{session_id}: stopped, but {turn.turn_id} has not ended")
             self.stopped[session_id, turn.turn_id] = None
             self._safe(session_id, "turnEnded", turn.turn_id)
+        if streams & host.model.open:
+            await asyncio.sleep(0.001)  # It was told to end, and may have its last instructions.
         if streams & host.model.open:
             stage.complain("P7", f"{session_id}: stop left a request of the model open")
         took = stage.loop.time() - begun

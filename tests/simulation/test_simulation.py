@@ -16,7 +16,7 @@ from simulation.simulation import simulate
 
 SEEDS_MAX = 40
 STEPS = 1_500
-ONCE_BROKEN = (12, 19, 31, 50)
+ONCE_BROKEN = (12, 19, 31, 50, 687)
 """Seeds that found bugs in the core."""
 TESTS = Path(__file__).parents[1]
 

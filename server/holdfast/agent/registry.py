@@ -73,8 +73,10 @@ class Registry:
         for record in records:
             apply(state, record.event, record.seq, record.at_ms)
         encoded = [codec.encode(record) for record in records]
-        lease = await self._services.store.create(summary, self._owner, now, encoded)
-        self._drivers[session_id] = self._driver(session_id, lease, state)
+        # Others see the session from the commit on: who opens it at once waits for this driver.
+        async with self._opening.setdefault(session_id, asyncio.Lock()):
+            lease = await self._services.store.create(summary, self._owner, now, encoded)
+            self._drivers[session_id] = self._driver(session_id, lease, state)
         self._services.overview.touch()
         return session_id
 
