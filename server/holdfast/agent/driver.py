@@ -55,7 +55,7 @@ class Driver:
         lease: Lease,
         state: SessionState,
         services: Services,
-        on_lost: Callable[[str], None],
+        on_lost: Callable[[Driver], None],
     ) -> None:
         self.session_id = session_id
         self.lease = lease
@@ -290,4 +290,4 @@ class Driver:
         self._end_all()
         self._mailbox.refuse(LeaseLost(self.session_id))
         self.feed.close()
-        self._on_lost(self.session_id)
+        self._on_lost(self)

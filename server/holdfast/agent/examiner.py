@@ -31,16 +31,27 @@ _UNSUPPORTED: Final = frozenset(
 
 
 async def examine(
-    effect: inp.Examine, model: Model, world: World, build: Callable[[Sent], ModelRequest]
+    effect: inp.Examine,
+    model: Model,
+    world: World,
+    build: Callable[[Sent], ModelRequest],
+    *,
+    limit_s: float = DEADLINE_S,
 ) -> inp.Examined:
-    """Climb the ladder for a refused request. `build` makes a request of what may be changed."""
-    deadline_ms = world.now_ms() + int(DEADLINE_S * 1000)
+    """Climb the ladder for a refused request. `build` makes a request of what may be changed.
+
+    Questions that are open or come after `limit_s` count as not answered.
+    """
+    deadline = asyncio.get_running_loop().time() + limit_s
     climbing = climb(effect.case)
     answer: Answer = None
     sent, outcome = await asyncio.to_thread(_next, climbing, None)
     while sent is not None:
-        late = world.now_ms() > deadline_ms
-        answer = Blind.MISSING if late else await _counted(model, world, build(sent))
+        try:
+            async with asyncio.timeout_at(deadline):
+                answer = await _counted(model, world, build(sent))
+        except TimeoutError:
+            answer = Blind.MISSING
         sent, outcome = await asyncio.to_thread(_next, climbing, (answer,))
     assert outcome is not None
     return inp.Examined(effect.turn_id, effect.prefix_version, effect.case, outcome)

@@ -141,7 +141,7 @@ class Registry:
         """Delete a session for good."""
         driver = await self.owned(session_id)
         await driver.ask(inp.Stop())
-        self._forget(session_id)  # It may have gone by itself meanwhile.
+        self._forget(driver)
         await driver.close()
         now = self._services.world.now_ms()
         lease = await self._services.store.acquire(session_id, self._owner, now)
@@ -178,8 +178,9 @@ class Registry:
             on_lost=self._forget,
         )
 
-    def _forget(self, session_id: str) -> None:
-        self._drivers.pop(session_id, None)
+    def _forget(self, driver: Driver) -> None:
+        if self._drivers.get(driver.session_id) is driver:  # It may have gone, and another come.
+            del self._drivers[driver.session_id]
         self._services.overview.touch()
 
     async def _beat(self) -> None:

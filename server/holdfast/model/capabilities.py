@@ -6,10 +6,10 @@ then a size so small that every model has it; `source` says which it was (P12).
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any, Final
 
+from holdfast.conversation.models import model_id
 from holdfast.model.port import Capabilities
 
 DEFAULT_WINDOW_TOKENS: Final = 200_000
@@ -41,9 +41,6 @@ TABLE: Final[Mapping[str, tuple[int, int]]] = {
     "claude-sonnet-4-5": _CLASSIC,
 }
 
-# What may follow a table id: a date, an alias, a vendor's revision ("-20251101-v1:0", "@20251101").
-_SUFFIX: Final = re.compile(r"(?:[-@](?:\d{8}|latest|default))?(?:-v\d+)?(?::\w+)?")
-
 
 def from_table(model: str) -> Capabilities:
     """Return the table's entry for `model`, dated and vendor-prefixed ids included.
@@ -51,12 +48,10 @@ def from_table(model: str) -> Capabilities:
     Ids that other vendors spell differently (`anthropic/claude-opus-4.5`,
     `us.anthropic.claude-haiku-4-5-20251001-v1:0`) are recognised. Anything else gets the default.
     """
-    _, marker, rest = model.lower().partition("claude-")
-    name = marker + re.sub(r"(?<=\d)\.(?=\d)", "-", rest)
-    for known, (window_tokens, max_output_tokens) in TABLE.items():
-        if name.startswith(known) and _SUFFIX.fullmatch(name, len(known)):
-            return Capabilities(model, window_tokens, max_output_tokens, "table")
-    return Capabilities(model, DEFAULT_WINDOW_TOKENS, DEFAULT_OUTPUT_TOKENS, "default")
+    known = TABLE.get(model_id(model))
+    if known is None:
+        return Capabilities(model, DEFAULT_WINDOW_TOKENS, DEFAULT_OUTPUT_TOKENS, "default")
+    return Capabilities(model, *known, "table")
 
 
 def from_listing(listing: Any) -> tuple[Capabilities, ...]:

@@ -197,7 +197,7 @@ def _without_media(
 ) -> Change:
     def stub(index: int, number: int, found: Block) -> Iterable[Block] | None:
         here = message in {None, index} and block in {None, number}
-        return (_stubbed(found),) if here else None
+        return (named_media(found),) if here else None
 
     step = RepairStep(rule or "R59", "", "only named images and documents", "their names and sizes")
     changed = _rewritten(sent.history, stub)
@@ -207,7 +207,8 @@ def _without_media(
     return _change(RepairRung.STUB_MEDIA, place, sent, repaired)
 
 
-def _stubbed(block: Block) -> Block:
+def named_media(block: Block) -> Block:
+    """Return a block with its images and documents only named; the same one if it has none."""
     if block.type in _MEDIA:
         return text(casting.media_stub(block.data))
     content = block.get("content")

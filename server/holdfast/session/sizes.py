@@ -7,23 +7,22 @@ left says what was there. A history that fits is not touched at all (A25, R7).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Final
+from collections.abc import Callable, Sequence
+from typing import Final
 
 import attrs
 
 from holdfast.conversation import casting
 from holdfast.conversation.clipping import clip
 from holdfast.conversation.findings import RepairStep
-from holdfast.conversation.history import Block, History, Message, text
-from holdfast.session.rungs import Change, RepairRung, Sent
+from holdfast.conversation.history import Block, History, Message
+from holdfast.session.rungs import Change, RepairRung, Sent, named_media
 
 NO_LIMIT: Final = 1 << 62
 
 OUTPUT_BYTES: Final = 2_000
 """What is left of an output of a tool that had to be made shorter."""
 
-_MEDIA: Final = frozenset({"image", "document"})
 _FRAME_BYTES: Final = 40
 """More than what is written around the blocks of a message."""
 _BYTES_PER_CHAR_MAX: Final = 4
@@ -41,7 +40,7 @@ def shrunk(sent: Sent, bytes_max: int) -> Change | None:
     over = _size(sent.history) - bytes_max
     if over <= 0:
         return None
-    history, saved, named = _rewritten(sent.history, over, _without_media)
+    history, saved, named = _rewritten(sent.history, over, named_media)
     clipped = 0
     if saved < over:
         history, more, clipped = _rewritten(history, over - saved, _clipped)
@@ -81,21 +80,6 @@ def _rewritten(
                 blocks.append(block)
         messages[index] = attrs.evolve(message, blocks=tuple(blocks))
     return tuple(messages), saved, count
-
-
-def _without_media(block: Block) -> Block:
-    if block.type in _MEDIA:
-        return text(casting.media_stub(block.data))
-    content = block.get("content")
-    if block.type != "tool_result" or not isinstance(content, list):
-        return block
-    return Block.of({**block.data, "content": list(_named(content))})
-
-
-def _named(content: list[Any]) -> Iterator[Any]:
-    for item in content:
-        is_media = isinstance(item, dict) and item.get("type") in _MEDIA
-        yield {"type": "text", "text": casting.media_stub(item)} if is_media else item
 
 
 def _clipped(block: Block) -> Block:

@@ -65,16 +65,15 @@ test("a silent stream says so with a countdown, is cut, and the answer is contin
 test("an overloaded API is waited for with a countdown, and Retry now does not wait", { timeout: 120_000 }, async () => {
   const { workbench, chat, simulator, pictures } = editor;
   await editor.newSession();
-  await simulator.play({ times: 1, fault: { name: "overloaded", retry_after_s: 15 } });
+  await simulator.play({ times: 1, fault: { name: "overloaded", retry_after_s: 55 } });
   await chat.send("Is anybody there?");
   await chat.banner(/Trying again in \d+ s/).waitFor();
   await chat.banner(/overloaded/i).waitFor();
   await workbench.statusItem(/Holdfast: waiting \d+ s/).waitFor();
   await pictures.take("waiting", { publish: true });
-  const began = Date.now();
   await chat.button("Retry now").click();
+  // The countdown is longer than this waits.
   await chat.says("You said: Is anybody there?").waitFor();
-  assert.ok(Date.now() - began < 10_000, "nobody waited for the countdown");
 });
 
 test("P12: 401 pauses in plain words, with the raw error behind a click; a new key goes on", { timeout: 120_000 }, async () => {
