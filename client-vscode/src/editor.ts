@@ -2,7 +2,7 @@
 
 import * as vscode from "vscode";
 import type { WorkspaceEdit } from "vscode-languageclient/node";
-import type { Mention } from "./protocol";
+import type { Compacted, Mention } from "./protocol";
 import type { Server } from "./server";
 import { folders, inform, run, showText } from "./ui";
 
@@ -45,12 +45,23 @@ export async function showDiff(server: Server, call: Call): Promise<void> {
   await run("vscode.diff", left, right, `${path.split("/").at(-1)} (${WHAT[state]})`, { preview: true });
 }
 
-/** Give the diff editor its sides, also those of a tab that a reload brought back. */
-export const provideDiffs = (server: Server): vscode.Disposable =>
+const page = (of: Compacted, part: "covered" | "summary") =>
+  vscode.Uri.from({ scheme: SCHEME, path: `/${part}.md`, query: JSON.stringify({ ...of, part }) });
+
+/** What a compaction covers, to be read. */
+export const showCompacted = (of: Compacted) => vscode.window.showTextDocument(page(of, "covered"), { preview: true });
+
+/** What a compaction covers beside what stands for it. */
+export const compareCompacted = (of: Compacted) =>
+  run("vscode.diff", page(of, "covered"), page(of, "summary"), "Compacted part ↔ summary", { preview: true });
+
+/** Give such pages and the diff editor their texts, also those of a tab that a reload brought back. */
+export const provideTexts = (server: Server): vscode.Disposable =>
   vscode.workspace.registerTextDocumentContentProvider(SCHEME, {
     provideTextDocumentContent: async ({ query }) => {
-      const { side, ...call } = JSON.parse(query) as Call & { side: "before" | "after" };
-      return (await server.request("holdfast.tool.diff", call))[side] ?? "";
+      const { side, ...of } = JSON.parse(query);
+      if (side) return (await server.request("holdfast.tool.diff", of))[side as "before" | "after"] ?? "";
+      return (await server.request("holdfast.session.compactionText", of)).text;
     },
   });
 

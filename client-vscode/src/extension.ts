@@ -3,7 +3,7 @@
 import * as vscode from "vscode";
 import { Chats } from "./chat/view";
 import { Credentials } from "./credentials";
-import { provideDiffs } from "./editor";
+import { provideTexts } from "./editor";
 import { PrivateEnvironment } from "./launch/environment";
 import { onSelectionChanged } from "./launch/interpreter";
 import { registerBridges } from "./participant";
@@ -29,7 +29,7 @@ export async function activate(context: vscode.ExtensionContext): Promise<void> 
   const sessions = own(new Sessions(server, memory));
   const services = { context, server, sessions, credentials };
   const view = own(showTree(sessions));
-  own(provideDiffs(server));
+  own(provideTexts(server));
   own(showStatus(sessions));
   own(notifyOfQuestions(sessions));
   own(registerBridges(sessions));

@@ -25,6 +25,8 @@ export interface Commands {
   "holdfast.session.archive": [Of & { archived: boolean }, unknown];
   "holdfast.session.cancelCompaction": [Of, unknown];
   "holdfast.session.compact": [Of & { instructions?: string }, unknown];
+  "holdfast.session.compactionText": [Compacted & { part: "covered" | "summary" }, Record<"title" | "text", string>];
+  "holdfast.session.compactions": [Of, { compactions: Compaction[] }];
   "holdfast.session.create": [{ workspaceUri?: string }, Of];
   "holdfast.session.delete": [Of, unknown];
   "holdfast.session.export": [Of & { format: ExportFormat }, { content: string }];
@@ -33,6 +35,7 @@ export interface Commands {
   "holdfast.session.items": [Of & { limit: number; before?: string }, { items: Item[]; more: boolean }];
   "holdfast.session.list": [{ follow: boolean }, { sessions: SessionEntry[] }];
   "holdfast.session.open": [Of & { sinceSeq?: number; view: "items" }, OpenedSession];
+  "holdfast.session.redoCompaction": [Of, { compactionId: string | null }];
   "holdfast.session.rename": [Of & { title: string }, unknown];
   "holdfast.session.repair": [Of & { dryRun?: boolean; undo?: string }, { findings: unknown[]; report: string }];
   "holdfast.session.rewind": [Of & { promptId: string }, unknown];
@@ -73,6 +76,10 @@ export type Status = Of & Partial<Record<"label" | "message" | "advice" | "readO
     banner?: Banner;
     progress?: { percentage: number; elapsedMs: number };
   };
+
+export type Compacted = Of & { compactionId: string };
+/** What became of a compaction, in the server's words. */
+type Compaction = Record<"compactionId" | "label" | "sizes" | "reasons", string> & { startedAt: number };
 
 type Level = "info" | "warning" | "error";
 type Argued = Record<string, unknown>;

@@ -11,6 +11,7 @@ from typing import Final
 from holdfast.agent.clock import SystemWorld
 from holdfast.agent.services import AgentSettings, Services
 from holdfast.agent.supervisor import Supervisor
+from holdfast.journal.recall import SqliteIndex
 from holdfast.journal.sqlite import SqliteStore
 from holdfast.model.anthropic_adapter import AnthropicModel
 from holdfast.model.credentials import CredentialSource
@@ -22,6 +23,8 @@ from holdfast.tools.traces import SUPPORTED, Traces
 
 TRACES: Final = "commands"
 """The folder in the data directory where running commands leave their traces."""
+RECALL: Final = "recall"
+"""The folder in the data directory with the indexes of sessions' pasts; it can be thrown away."""
 
 
 def agent_settings(settings: Settings) -> AgentSettings:
@@ -33,6 +36,7 @@ def agent_settings(settings: Settings) -> AgentSettings:
         soft_mark=settings.compaction.soft_mark,
         hard_mark=settings.compaction.hard_mark,
         compaction_deadline_s=settings.compaction.deadline_s,
+        compaction_method=settings.compaction.method.value,
         idle_warn_s=settings.stream.idle_warn_s,
         idle_cut_s=settings.stream.idle_cut_s,
         retry_budget_s=settings.retry.budget_s,
@@ -74,6 +78,7 @@ class Application:
             settings=agent_settings(settings),
             traces=Traces(settings.data_dir / TRACES) if SUPPORTED else None,
             credentials=self._credentials,
+            recall=SqliteIndex(settings.data_dir / RECALL),
         )
         owner = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
         return Supervisor(self._services, owner=owner, preload=model.preload)

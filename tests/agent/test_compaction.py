@@ -1,8 +1,12 @@
-"""Compaction that cannot strand a session (P4, P5, P7; B01, B07, B08, B16)."""
+"""Compaction that cannot strand a session, over the real wire (P4, P5, P7; B01, B07, B08, B16).
+
+What each rung does by itself is in test_compaction_ladder.py.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,18 +15,26 @@ from holdfast.agent.api import NothingToCompact
 from holdfast.session import events as ev
 
 SUMMARISER = {"system_contains": "hand-over note"}
+ANY_SUMMARISER = {"has_tools": False}
+"""A summariser is shown words and has no tools, the session always has some."""
 NOTE = "Goal: to know kelp. Done: three questions were answered. Nothing is open."
+BY_SUMMARY: dict[str, Any] = {
+    "window_tokens": 40_000,
+    "contextWindowTokens": 40_000,
+    "compaction": {"deadlineSeconds": 10, "method": "summary"},
+}
+"""A small window, of which little is kept, and a model that writes the summary."""
 
 
-async def talk(session: Room, times: int = 3, words: str = "") -> None:
+async def talk(session: Room, times: int = 14, words: str = "word " * 800) -> None:
     for number in range(times):
         await session.answered(f"question {number} {words}")
 
 
 @pytest.mark.survives("B18")
 async def test_a_summary_by_the_model_comes_into_force_and_can_be_undone(tmp_path: Path) -> None:
-    async with room(tmp_path, step(SUMMARISER, say=NOTE)) as session:
-        await talk(session, words="word " * 400)
+    async with room(tmp_path, step(SUMMARISER, say=NOTE), **BY_SUMMARY) as session:
+        await talk(session)
         before = [m.text for m in await all_messages(session)]
         compaction_id = await session.supervisor.compact(session.session_id, "")
         committed = await session.until(ev.CompactionCommitted)
@@ -42,7 +54,7 @@ async def test_B01_with_504_on_every_compaction_call_a_prompt_is_answered_and_a_
     tmp_path: Path,
 ) -> None:
     async with room(
-        tmp_path, step(SUMMARISER, fault={"name": "gateway-timeout"}, times=None)
+        tmp_path, step(ANY_SUMMARISER, fault={"name": "gateway-timeout"}, times=None), **BY_SUMMARY
     ) as session:
         await talk(session)
         await session.answered("the secret word is dulse")
@@ -59,28 +71,29 @@ async def test_B01_with_504_on_every_compaction_call_a_prompt_is_answered_and_a_
 @pytest.mark.parametrize(
     ("said", "reason"),
     [
-        (step(SUMMARISER, say="no"), "empty"),
-        (step(SUMMARISER, fault={"name": "empty-content"}), "empty"),
-        (step(SUMMARISER, fault={"name": "refusal"}), "refusal"),
-        (step(SUMMARISER, say=NOTE, stop_reason="max_tokens"), "max_tokens"),
-        (step(SUMMARISER, say=NOTE, calls=[("read", {"path": "a"})]), "toolCall"),
-        (step(SUMMARISER, say=NOTE * 100), "notSmaller"),
+        ({"say": "no"}, "empty"),
+        ({"fault": {"name": "empty-content"}}, "empty"),
+        ({"fault": {"name": "refusal"}}, "refusal"),
+        ({"say": NOTE, "stop_reason": "max_tokens"}, "max_tokens"),
+        ({"say": NOTE, "calls": [("read", {"path": "a"})]}, "toolCall"),
+        ({"say": "question 0 " + "word " * 700}, "tooSimilar"),
     ],
 )
 async def test_B08_an_unacceptable_summary_falls_down_the_ladder_with_its_reason(
-    tmp_path: Path, said: dict[str, object], reason: str
+    tmp_path: Path, said: dict[str, Any], reason: str
 ) -> None:
-    async with room(tmp_path, said) as session:
-        await talk(session, words="word " * 100)
+    async with room(tmp_path, step(SUMMARISER, times=None, **said), **BY_SUMMARY) as session:
+        await talk(session)
         await session.supervisor.compact(session.session_id, "")
         await session.until(ev.CompactionCommitted)
-        assert [e.reason for e in session.of(ev.CompactionRungFailed)] == [reason]
+        fell = [(e.rung, e.reason) for e in session.of(ev.CompactionRungFailed)]
+        assert fell == [(ev.Rung.SUMMARY, reason)] * 2
         assert [e.rung for e in session.of(ev.CompactionPrepared)] == [ev.Rung.DIGEST]
 
 
 async def test_B16_a_compaction_is_cancelled_at_once_and_changes_nothing(tmp_path: Path) -> None:
     async with room(
-        tmp_path, step(SUMMARISER, fault={"name": "headers-never"}, times=None)
+        tmp_path, step(ANY_SUMMARISER, fault={"name": "headers-never"}, times=None), **BY_SUMMARY
     ) as session:
         await talk(session)
         await session.supervisor.compact(session.session_id, "")
@@ -93,8 +106,9 @@ async def test_B16_a_compaction_is_cancelled_at_once_and_changes_nothing(tmp_pat
 
 
 async def test_progress_never_goes_back(tmp_path: Path) -> None:
-    async with room(tmp_path, step(SUMMARISER, say=NOTE * 20, per_delta_ms=2)) as session:
-        await talk(session, words="word " * 2_000)
+    said = step(SUMMARISER, say=NOTE * 20, per_delta_ms=2)
+    async with room(tmp_path, said, **BY_SUMMARY) as session:
+        await talk(session)
         await session.supervisor.compact(session.session_id, "")
         await session.until(ev.CompactionCommitted)
         percentages = [s.progress.percentage for s in session.statuses if s.progress is not None]
@@ -107,8 +121,7 @@ async def test_the_soft_mark_starts_a_compaction_beside_the_session(tmp_path: Pa
     async with room(
         tmp_path,
         step(SUMMARISER, say=NOTE, times=None),
-        window_tokens=40_000,
-        contextWindowTokens=40_000,
+        **BY_SUMMARY,
     ) as session:
         await talk(session, times=6, words="word " * 3_500)
         started = await session.until(ev.CompactionStarted)
@@ -124,9 +137,8 @@ async def test_P5_when_nothing_else_fits_the_local_digest_makes_room_without_the
 ) -> None:
     async with room(
         tmp_path,
-        step(SUMMARISER, fault={"name": "headers-never"}, times=None),
-        window_tokens=40_000,
-        contextWindowTokens=40_000,
+        step(ANY_SUMMARISER, fault={"name": "headers-never"}, times=None),
+        **BY_SUMMARY,
     ) as session:
         await talk(session, times=10, words="word " * 3_500)
         committed = session.of(ev.CompactionCommitted)
@@ -141,6 +153,7 @@ async def test_an_overflow_answer_of_the_api_compacts_and_sends_again(tmp_path: 
         tmp_path,
         step({"last_user_contains": "big"}, fault={"name": "prompt-too-long"}),
         step({"last_user_contains": "big"}, say="Now it fits."),
+        **BY_SUMMARY,
     ) as session:
         await talk(session)
         assert await session.answered("big") == "Now it fits."

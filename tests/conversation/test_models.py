@@ -114,3 +114,13 @@ def test_a_compatible_endpoint_gets_plain_alternating_turns(model: str) -> None:
     )
     assert validate(repaired, profile) == ()
     assert profile.with_betas(["compact-2026-09-04"]) is profile
+
+
+@pytest.mark.parametrize("endpoint", Endpoint)
+def test_compaction_on_demand_is_offered_everywhere_but_on_bedrock_and_compatible_servers(
+    endpoint: Endpoint,
+) -> None:
+    """§6, §7: whether a model has it is another question."""
+    without = {Endpoint.BEDROCK, Endpoint.COMPATIBLE}
+    for model in ("claude-opus-5-5", "claude-opus-4-6", "claude-haiku-4-5"):
+        assert profile_of(model, endpoint).compaction_offered == (endpoint not in without)

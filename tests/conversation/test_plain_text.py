@@ -10,7 +10,7 @@ from conversation import strategies as make
 from conversation.strategies import thinking, tool_use
 from holdfast.conversation.clipping import clip, clip_line
 from holdfast.conversation.history import Block, History, assistant, tool_result, user
-from holdfast.conversation.plain_text import ItemLimits, render
+from holdfast.conversation.plain_text import ItemLimits, render, render_each
 from holdfast.conversation.tokens import estimate_text
 
 
@@ -80,3 +80,10 @@ def test_what_fits_is_not_clipped(value: str) -> None:
 def test_calls_show_the_argument_that_matters_first() -> None:
     history = (assistant(tool_use("t1", "Edit", old="a", file_path="src/x.py")),)
     assert render(history).endswith('[called Edit: src/x.py {"old":"a"}]')
+
+
+@given(make.any_history, make.any_history)
+def test_a_message_that_comes_later_changes_nothing_of_those_before_it(
+    history: History, more: History
+) -> None:
+    assert render_each((*history, *more))[: len(history)] == render_each(history)

@@ -92,6 +92,7 @@ TABLE: list[tuple[str, tuple[int | None, int | None], History, Profile]] = [
                                 cache_control={"type": "ephemeral"}), text("a")), DEFAULT),
     ("R92", (1, 0), (user("a"), assistant(compaction()), user("b")), ON_DEMAND),
     ("R93", (1, 0), (user(compaction()), assistant(compaction()), user("b")), ON_DEMAND),
+    ("R94", (0, 0), (user(block("compaction", content="a")), assistant("b"), user("c")), ON_DEMAND),
     ("R96", (0, 0), (user(compaction("")), assistant("b"), user("c")), ON_DEMAND),
 ]  # fmt: skip
 

@@ -188,7 +188,11 @@ def test_findings_come_in_the_order_in_which_the_api_answers() -> None:
 def test_a_profile_is_data_and_decides_what_is_accepted() -> None:
     compacted = (assistant(block("compaction", content="s")), user("go on"))
     assert [f.rule for f in validate(compacted)] == ["R31", "R21"]
-    assert validate(compacted, DEFAULT.with_betas(["compact-2026-09-04"])) == ()
+    signed = (assistant(block("compaction", content="s", signature="x")), user("go on"))
+    taking = DEFAULT.with_betas(["compact-2026-09-04"])
+    assert validate(signed, taking) == ()
+    assert [f.rule for f in validate(compacted, taking)] == ["R94"]
+    assert validate(compacted, DEFAULT.with_betas(["compact-2026-01-12"])) == ()
     prefill = parse("user: a / assistant: b")
     assert validate(prefill, Profile(prefill_allowed=True)) == ()
     system = parse("user: a / system: s")

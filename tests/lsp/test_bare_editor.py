@@ -7,7 +7,7 @@ sends against the specification. Every message must be expected, and every reque
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -187,6 +187,23 @@ async def test_a_killed_server_goes_on_in_the_next_window(
     assert simulator.refusals == []
 
 
+async def compacts(on_session: Callable[..., Awaitable[Any]], client: BareEditor) -> None:
+    """Compact, read what was compacted, undo, redo and undo."""
+    await on_session("session.compact")
+    await client.until(lambda: "end" in [*chain(*client.progress_kinds().values())])
+    done = await on_session("session.compactions")
+    assert [each["state"] for each in done["compactions"]] == ["committed"]
+    assert "in force" in done["compactions"][0]["label"]
+    assert done["report"].startswith("# Compactions of ")
+    compaction = {"compactionId": done["compactions"][0]["compactionId"]}
+    covered = await on_session("session.compactionText", **compaction)
+    assert "from-the-tool" in covered["text"]
+    assert (await on_session("session.compactionText", **compaction, part="summary"))["text"]
+    assert await on_session("session.undoCompaction") == compaction
+    assert await on_session("session.redoCompaction") == compaction
+    assert await on_session("session.undoCompaction") == compaction
+
+
 async def test_every_command_of_the_table_does_its_work(
     client: BareEditor, simulator: Simulator, tmp_path: Path
 ) -> None:
@@ -206,7 +223,7 @@ async def test_every_command_of_the_table_does_its_work(
     made = await client.command("holdfast.session.create", workspaceUri=work.as_uri())
     session = made["sessionId"]
     await on_session("session.open", sinceSeq=0)
-    await on_session("turn.send", text="run it", promptId="p1")
+    await on_session("turn.send", text="run it" + " word" * 2_000, promptId="p1")
     asking = await client.until_phase(session, "asking")
     question = asking["questions"][0]["questionId"]
     await client.command("holdfast.permission.answer", questionId=question, answer="allow")
@@ -218,9 +235,7 @@ async def test_every_command_of_the_table_does_its_work(
     await prompt("second", "p2")
     await prompt("third", "p3")
     assert (await on_session("session.repair", dryRun=True))["findings"] == []
-    await on_session("session.compact")
-    await client.until(lambda: "end" in [*chain(*client.progress_kinds().values())])
-    assert (await on_session("session.undoCompaction"))["compactionId"]
+    await compacts(on_session, client)
     await on_session("session.cancelCompaction")
     for verb in ("stop", "resume", "retry"):
         assert (await on_session(f"turn.{verb}"))["phase"] == "idle"

@@ -18,15 +18,17 @@ from holdfast.session.events import (
     CompactionCommitted,
     CompactionEnd,
     CompactionEnded,
+    CompactionPrepared,
     CompactionStarted,
     Event,
+    Rung,
 )
 from holdfast.session.inputs import Recorded
 from lsp.scripted import SESSION, RecordingLink, ScriptedSupervisor, blank_view
 
 
-def started(name: str) -> CompactionStarted:
-    return CompactionStarted(compaction_id=name, trigger="manual", cut_origin="1", tokens_before=1)
+def started(name: str, trigger: Any = "manual") -> CompactionStarted:
+    return CompactionStarted(compaction_id=name, trigger=trigger, cut_origin="1", tokens_before=1)
 
 
 def at(name: str, percentage: int, **more: Any) -> Status:
@@ -147,6 +149,37 @@ async def test_every_way_to_end_is_said(stage: Stage, outcome: CompactionEnd) ->
 async def test_a_compaction_that_is_over_before_the_editor_answers_still_ends(
     stage: Stage,
 ) -> None:
+    stage.tell(started("c"))
+    await stage.link.until(lambda: stage.link.requests)
+    stage.tell(CompactionCommitted(compaction_id="c"))
+    token = await stage.accept()
+    await stage.over()
+    assert stage.kinds(token) == ["begin", "end"]
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        CompactionCommitted(compaction_id="c"),
+        CompactionEnded(compaction_id="c", outcome=CompactionEnd.POINTLESS, detail="All fits."),
+    ],
+)
+async def test_what_begins_by_itself_and_is_over_at_once_flashes_no_bar_but_ends_a_clients_token(
+    stage: Stage, end: Event
+) -> None:
+    """Old outputs left out, or nothing to remove: both take no time."""
+    with stage.progress.expecting(SESSION, "mine") as expected:
+        stage.tell(started("other", "auto"), end)
+        expected.bind("other")
+        stage.tell(CompactionEnded(compaction_id="other", outcome=CompactionEnd.SUPERSEDED))
+    await stage.over("mine")
+    stage.tell(started("c", "auto"), end)
+    await stage.progress.close()
+    assert stage.kinds("mine") == ["begin", "end"]
+    assert stage.link.requests == []
+
+
+async def test_what_a_person_asked_for_is_shown_however_short_it_is(stage: Stage) -> None:
     stage.tell(started("c"), CompactionCommitted(compaction_id="c"))
     token = await stage.accept()
     await stage.over()
@@ -188,6 +221,57 @@ async def test_the_end_of_following_ends_what_is_shown(stage: Stage) -> None:
     stage.progress.session_ended(SESSION)
     await stage.progress.close()
     assert stage.kinds(token) == ["begin", "end"]
+
+
+@pytest.mark.parametrize(
+    ("shown", "words"),
+    [
+        ({"rung": "onDemand"}, "compacted by the API: asking the model · 0 s"),
+        (
+            {"rung": "chunks", "chunk": 2, "chunks": 5, "received_tokens": 1200},
+            "summaries of chunks: asking the model · chunk 2 of 5 · about 1,200 tokens received",
+        ),
+        (
+            {"rung": "summary", "attempt": 2, "cause": "Gateway time-out", "retry_at_ms": 10**15},
+            "summary by the model: asking the model · 0 s · attempt 2 · Gateway time-out · next",
+        ),
+        ({"rung": "something new"}, "asking the model · 0 s"),
+    ],
+)
+async def test_P7_a_bar_says_what_is_made_how_much_is_done_and_what_is_waited_for(
+    stage: Stage, shown: dict[str, Any], words: str
+) -> None:
+    stage.tell(started("c"), status=at("c", 10, **shown))
+    token = await stage.accept()
+    await stage.link.until(lambda: stage.kinds(token))
+    assert stage.link.progress(token)[0].message.startswith(words)
+
+
+async def test_the_end_says_what_was_made(stage: Stage) -> None:
+    stage.tell(started("c"))
+    token = await stage.accept()
+    made = CompactionPrepared(compaction_id="c", rung=Rung.DIGEST, summary="s", tokens_after=12_300)
+    stage.tell(made, CompactionCommitted(compaction_id="c"))
+    await stage.over(token)
+    assert stage.link.progress(token)[-1].message == (
+        "Made: digest without the model, about 12,300 tokens in all. "
+        "Done. The whole history stays readable."
+    )
+
+
+@pytest.mark.parametrize("percentage", [0, 50, 99])
+async def test_B16_the_stop_button_works_however_far_it_is(stage: Stage, percentage: int) -> None:
+    stage.tell(started("c"), status=at("c", percentage))
+    token = await stage.accept()
+    await stage.progress.cancel(token)
+    assert stage.supervisor.calls == [("cancel_compaction", SESSION)]
+    stage.tell(CompactionEnded(compaction_id="c", outcome=CompactionEnd.CANCELLED))
+    await stage.over(token)
+    await stage.progress.cancel(token)
+    kinds = stage.kinds(token)
+    assert (kinds[0], kinds[-1], kinds.count("begin"), kinds.count("end")) == (
+        "begin", "end", 1, 1,
+    )  # fmt: skip
 
 
 # -- tokens of the client ------------------------------------------------------------------------

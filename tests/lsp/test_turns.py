@@ -169,8 +169,9 @@ async def until_at_rest(data_dir: Path, session: str) -> None:
 async def test_a_compaction_reports_on_the_clients_token(editor: RawEditor) -> None:
     session = await new_session(editor)
     await open_session(editor, session)
-    await send(editor, session, "hello")
-    await until_event(editor, "turnEnded")
+    for prompt in ("hello" + " word" * 2_000, "and again"):
+        await send(editor, session, prompt)
+        await until_event(editor, "turnEnded")
     started = await editor.command(
         "holdfast.session.compact", {"sessionId": session, "workDoneToken": "mine"}
     )
@@ -184,6 +185,23 @@ async def test_a_compaction_reports_on_the_clients_token(editor: RawEditor) -> N
     assert undone == started
     undone = await editor.command("holdfast.session.undoCompaction", {"sessionId": session})
     assert undone == {"compactionId": None}
+
+
+async def test_a_token_ends_in_words_when_nothing_could_be_made_smaller(editor: RawEditor) -> None:
+    session = await new_session(editor)
+    await open_session(editor, session)
+    await send(editor, session, "hello")
+    await until_event(editor, "turnEnded")
+    await editor.command(
+        "holdfast.session.compact", {"sessionId": session, "workDoneToken": "mine"}
+    )
+    await until_progress(editor, "mine", "begin")
+    ended = await until_event(editor, "compactionEnded")
+    assert ended["outcome"] == "pointless"
+    end = await until_progress(editor, "mine", "end")
+    assert end["message"].startswith("Nothing could be made smaller. ")
+    told = await editor.command("holdfast.session.compactions", {"sessionId": session})
+    assert [(c["state"], c["outcome"]) for c in told["compactions"]] == [("ended", "pointless")]
 
 
 @pytest.mark.parametrize("by", ["button", "command"])

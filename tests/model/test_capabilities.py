@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import attrs
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -34,7 +35,47 @@ from holdfast.model.port import Capabilities
 def test_ids_with_dates_and_prefixes_find_their_row_and_others_the_small_default(
     model: str, window: int, output: int, source: str
 ) -> None:
-    assert from_table(model) == Capabilities(model, window, output, source)
+    found = from_table(model)
+    assert attrs.evolve(found, compaction=False) == Capabilities(model, window, output, source)
+
+
+@pytest.mark.parametrize(
+    ("model", "compacts"),
+    [
+        ("claude-opus-5-5", True),
+        ("claude-sonnet-5-5", True),
+        ("claude-haiku-5-5", True),
+        ("claude-fable-5-1", True),
+        ("claude-mythos-preview", True),
+        ("us.anthropic.claude-opus-4-6-v1:0", True),
+        ("claude-fable-5-2", False),
+        ("claude-opus-4-5", False),
+        ("my-claude", False),
+    ],
+)
+def test_the_table_says_which_models_compact_on_demand(model: str, *, compacts: bool) -> None:
+    assert from_table(model).compaction is compacts
+
+
+@pytest.mark.parametrize(
+    ("told", "compacts"),
+    [
+        ({"compaction": {"supported": True, "summarize": {"supported": True}}}, True),
+        ({"compaction": {"supported": True}}, True),
+        ({"compaction": {"supported": True, "summarize": {"supported": False}}}, False),
+        ({"compaction": {"supported": False}}, False),
+        ({"compaction": "yes"}, None),
+        ({}, None),
+        (None, None),
+    ],
+)
+def test_what_the_endpoint_lists_of_compaction_goes_before_the_table(
+    told: Any, *, compacts: bool | None
+) -> None:
+    for model, known in (("claude-opus-5-5", True), ("claude-fable-5-2", False)):
+        (found,) = from_listing({"data": [{"id": model, "capabilities": told}]})
+        assert found.compaction is (known if compacts is None else compacts)
+        assert found.source == ("table" if compacts is None else "endpoint")
 
 
 def test_the_endpoints_own_numbers_win_and_missing_ones_come_from_the_table() -> None:
@@ -49,7 +90,7 @@ def test_the_endpoints_own_numbers_win_and_missing_ones_come_from_the_table() ->
         ]
     }
     assert from_listing(listing) == (
-        Capabilities("claude-opus-5-5", 500_000, 32_000, "endpoint"),
+        Capabilities("claude-opus-5-5", 500_000, 32_000, "endpoint", compaction=True),
         Capabilities("claude-opus-4-5", 100_000, 64_000, "endpoint"),
         Capabilities("claude-haiku-4-5", 200_000, 64_000, "table"),
         Capabilities("local", 200_000, 8_000, "default"),

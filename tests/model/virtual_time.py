@@ -1,6 +1,7 @@
 """An event loop whose clock jumps over every wait, so that limits of minutes are tested in none.
 
-Only for code without threads and sockets: a wait for those would be jumped over too.
+Only for code without sockets: a wait for those would be jumped over too. What is given to a thread
+is done in place.
 """
 
 from __future__ import annotations
@@ -31,6 +32,14 @@ class _Loop(asyncio.SelectorEventLoop):
 
     def time(self) -> float:
         return self._jumping.jumped_s
+
+    def run_in_executor(self, executor: Any, func: Any, *args: Any) -> asyncio.Future[Any]:
+        done: asyncio.Future[Any] = self.create_future()
+        try:
+            done.set_result(func(*args))
+        except Exception as error:  # noqa: BLE001 -- it belongs to who waits
+            done.set_exception(error)
+        return done
 
 
 def run(coroutine: Coroutine[Any, Any, T]) -> tuple[T, float]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from holdfast.session import banners
 from holdfast.session.banners import Banner
 from holdfast.session.failures import Failure, FailureKind
-from holdfast.session.state import COMPACTION_CANCELLED, INTERRUPTED
+from holdfast.session.state import COMPACTION_CANCELLED, INTERRUPTED, NO_ROOM
 
 S = "s_1"
 DUE = 1_770_000_000_000
@@ -24,7 +24,8 @@ def pauses() -> Iterator[Banner]:
             yield banners.paused(
                 S, reason=kind, message="m", advice="a", due=due, failure=failure(kind)
             )
-    for reason in (INTERRUPTED, COMPACTION_CANCELLED, banners.STORAGE, "of a newer version"):
+    reasons = (INTERRUPTED, COMPACTION_CANCELLED, NO_ROOM, banners.STORAGE, "of a newer version")
+    for reason in reasons:
         yield banners.paused(S, reason=reason, message="It stands.", advice="Do this.")
 
 

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import random
 
+import attrs
 import msgspec
 
 from holdfast.conversation.history import Block, text
+from holdfast.conversation.profile import DEFAULT, ON_DEMAND
 from holdfast.conversation.rules import validate
 from holdfast.session import events as ev
 from holdfast.session import inputs as inp
@@ -37,6 +39,11 @@ TELLING = (
     "different conversation.",
     "prompt is too long: 4000 tokens > 2900 maximum",
 )
+
+TAKING = DEFAULT.with_betas((ON_DEMAND,))
+"""The grammar of a model that takes signed compactions."""
+
+RUNG_REASONS = ("timeout", "tooLong", "network", "empty", "unsupported", "notSmaller")
 
 LEFT = (
     None,
@@ -83,7 +90,7 @@ class World:
             case inp.CallModel():
                 self.pending = [e for e in self.pending if not isinstance(e, REQUESTS)]
                 self.requests += 1
-                problems = validate(view.messages(self.state))
+                problems = validate(view.messages(self.state), self.limits.profile)
                 assert not problems, f"P2: a request that breaks {problems[0]} would be sent"
                 self.pending.append(effect)
             case inp.RunTool():
@@ -188,17 +195,35 @@ class World:
             case inp.RunTool():
                 self.pending.remove(effect)
                 bad = self.random.random() < 0.2
-                self.give(inp.Ran(effect.tool_use_id, (text("out"),), is_error=bad))
+                output = text("out " * self.random.choice((1, 1, 1, 600, 2_400)))
+                self.give(inp.Ran(effect.tool_use_id, (output,), is_error=bad))
             case inp.WakeAt():
                 self.pending.remove(effect)
                 self.now_ms = max(self.now_ms, effect.at_ms - self.random.choice((0, 0, 5)))
                 self.give(inp.Tick())
             case inp.PrepareCompaction():
-                self.pending.remove(effect)
-                rung = ev.Rung.DIGEST if effect.digest_only else ev.Rung.SUMMARY
-                self.give(inp.CompactionReady(effect.compaction_id, rung, "what happened before"))
+                self._prepare(effect)
             case _:
                 self.pending.remove(effect)
+
+    def _prepare(self, effect: inp.PrepareCompaction) -> None:
+        """Make a summary, or part of one, or fail to, as models do."""
+        compaction_id, rung = effect.compaction_id, effect.first
+        how = self.random.choice(("good", "good", "signed", "failed", "chunk", "huge"))
+        if how == "failed" and rung is not ev.Rung.DIGEST:
+            reason = self.random.choice(RUNG_REASONS)
+            self.give(inp.RungFailed(compaction_id, rung, 1, reason, "", 9_000, 60_000))
+            return
+        if how == "chunk" and rung is not ev.Rung.DIGEST:
+            key = self.random.choice(("k1", "k2"))
+            self.give(inp.ChunkReady(compaction_id, key, 1, 2, "part", "m", ev.Usage()))
+            return
+        self.pending.remove(effect)
+        block = None
+        if how == "signed" and rung is ev.Rung.ON_DEMAND:
+            block = signed("what happened before")
+        words = "what happened before " * (2_000 if how == "huge" else 1)
+        self.give(inp.CompactionReady(compaction_id, rung, words, "m", ev.Usage(), block))
 
     def _answer(self, sent: Sent) -> Answer:
         """Count like an API that dislikes something now and then, or cannot count."""
@@ -230,6 +255,8 @@ class World:
 
     def _finish(self, effect: inp.CallModel, kind: str, words: str) -> None:
         blocks = [text(words)]
+        if self.random.random() < 0.3:
+            blocks.insert(0, _thinking())
         if kind == "odd":
             blocks = self.random.choice(
                 ([], [text("\n\n")], [_thinking()], [_thinking(), text("x")])
@@ -268,8 +295,10 @@ class World:
             self.crash()
         elif choice < 0.23:
             self.give(inp.CompactAsked())
-        elif choice < 0.25:
+        elif choice < 0.24:
             self.give(inp.CancelCompaction())
+        elif choice < 0.25:
+            self.change_views()
         elif choice < 0.27:
             self.now_ms += self.random.choice((1, 1_000, 100_000, -5_000))
             self.give(inp.Tick())
@@ -280,6 +309,21 @@ class World:
             self.give(inp.Answered(question, "allow"))
         elif self.pending:
             self.act(self.random.choice(self.pending))
+
+    def change_views(self) -> None:
+        """Undo or redo a compaction, or choose a model with or without signed compactions."""
+        state = self.state
+        events: list[ev.Event] = [ev.ModelSelected(model=self.random.choice(("m", "other")))]
+        if state.in_force is not None:
+            events.append(ev.CompactionUndone(compaction_id=state.in_force.compaction_id))
+        if state.undone:
+            found = state.undone[-1].compaction.compaction_id
+            events.append(ev.CompactionRedone(compaction_id=found))
+        event = self.random.choice(events)
+        if isinstance(event, ev.ModelSelected):
+            profile = self.random.choice((DEFAULT, TAKING))
+            self.limits = attrs.evolve(self.limits, profile=profile)
+        self.give(inp.Note((event,)))
 
     def settle(self) -> None:
         """Let the world be kind: everything is answered, allowed and finished."""
@@ -303,8 +347,17 @@ class World:
             case inp.Judge():
                 self.pending.remove(effect)
                 self.give(inp.Judged(effect.tool_use_id, inp.Verdict("allow", "rule")))
+            case inp.PrepareCompaction():
+                self.pending.remove(effect)
+                rung = ev.Rung.DIGEST
+                self.give(inp.CompactionReady(effect.compaction_id, rung, "what happened before"))
             case _:
                 self.act(effect)
+
+
+def signed(content: str) -> Block:
+    """Return the API's own compaction as a block."""
+    return Block.of({"type": "compaction", "content": content, "signature": "c2ln"})
 
 
 def _thinking() -> Block:

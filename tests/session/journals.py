@@ -32,6 +32,9 @@ def _note(world: World) -> ev.AnyEvent:
         choices.append(ev.HistoryRewound(prompt_id=chance.choice(sorted(world.accepted))))
     if state.compactions:
         choices.append(ev.CompactionUndone(compaction_id=state.compactions[-1].compaction_id))
+    if state.undone:
+        undone = state.undone[-1].compaction
+        choices.append(ev.CompactionRedone(compaction_id=undone.compaction_id))
     return chance.choice(choices)
 
 
@@ -109,12 +112,26 @@ def _event(chance: random.Random, seq: int) -> ev.AnyEvent:
         },
         ev.CompactionPrepared: {
             "compaction_id": few,
-            "rung": ev.Rung.DIGEST,
+            "rung": chance.choice(list(ev.Rung)),
             "summary": "s",
             "tokens_after": 1,
         },
         ev.CompactionCommitted: {"compaction_id": few},
         ev.CompactionUndone: {"compaction_id": few},
+        ev.CompactionRedone: {"compaction_id": few},
+        ev.CompactionRecast: {"compaction_id": few, "reason": chance.choice(("model", "x"))},
+        ev.CompactionMeasured: {"compaction_id": few, "tokens": seq},
+        ev.CompactionEnded: {
+            "compaction_id": few,
+            "outcome": chance.choice(list(ev.CompactionEnd)),
+            "detail": words,
+        },
+        ev.CompactionRungFailed: {
+            "compaction_id": few,
+            "rung": chance.choice(list(ev.Rung)),
+            "attempt": index,
+            "reason": "timeout",
+        },
     }
     kind = chance.choice(list(evidence))
     made = kind(**evidence[kind])

@@ -262,6 +262,10 @@ def test_a_call_is_one_item_from_its_first_word_to_its_result() -> None:
     assert whole_output(events, "c2") is None
 
 
+def titles_of(notice: NoticeItem) -> list[str]:
+    return [action.title for action in notice.actions]
+
+
 def test_only_the_newest_compaction_offers_an_undo() -> None:
     events: list[ev.AnyEvent] = []
     for name in ("c1", "c2"):
@@ -274,10 +278,13 @@ def test_only_the_newest_compaction_offers_an_undo() -> None:
             ),
             ev.CompactionCommitted(compaction_id=name),
         ]
-    assert [len(n.actions) for n in only(events, NoticeItem)] == [0, 1]
+    assert [titles_of(n) for n in only(events, NoticeItem)] == [["Show"], ["Undo", "Show"]]
     assert "9,000 tokens became 90" in only(events, NoticeItem)[0].text
     events.append(ev.CompactionUndone(compaction_id="c2"))
-    assert [len(n.actions) for n in only(events, NoticeItem)] == [1, 0, 0]
+    assert [titles_of(n) for n in only(events, NoticeItem)] == [["Undo", "Show"], [], ["Redo"]]
+    events.append(ev.CompactionRedone(compaction_id="c2"))
+    shown = [titles_of(n) for n in only(events, NoticeItem)]
+    assert shown == [["Show"], [], [], ["Undo", "Show"]]
 
 
 def test_imported_history_is_shown_as_if_it_had_happened_here() -> None:
@@ -305,6 +312,9 @@ def test_imported_history_is_shown_as_if_it_had_happened_here() -> None:
         ("read", {"path": "a.py", "offset": 9}, "Read a.py from line 9"),
         ("grep", {"pattern": "x+", "path": "/w/src"}, "Search for x+ in src"),
         ("todo", {"items": []}, "Update the task list"),
+        ("recall_search", {"query": "kelp"}, "Search the session's past for kelp"),
+        ("recall_read", {"entry": 17}, "Read entry 17 of the session's past"),
+        ("recall_read", {"entry": "x"}, "recall_read"),
         ("Bash", {"command": "make"}, "Run make"),
         ("frobnicate", {"query": "q"}, "frobnicate: q"),
         ("frobnicate", {}, "frobnicate"),

@@ -197,7 +197,8 @@ def test_a_repair_of_a_summary_changes_the_summary_and_can_be_undone() -> None:
         answered(world, "word " * 400)
     world.limits = attrs.evolve(ROOMY, window_tokens=3_000)
     world.give(inp.CompactAsked())
-    world.act(wanted(world, inp.PrepareCompaction)[0])
+    compaction_id = wanted(world, inp.PrepareCompaction)[0].compaction_id
+    world.give(inp.CompactionReady(compaction_id, ev.Rung.SUMMARY, "What was said before."))
     before = view.messages(world.state)
     origin = before[0].origin
     assert origin.startswith("compaction.")

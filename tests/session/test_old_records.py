@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import pytest
 
+from holdfast.conversation.history import text
 from holdfast.journal import codec
 from holdfast.journal.store import Record
 from holdfast.session import events as ev
+from holdfast.session import view
 from holdfast.session.failures import Failure, FailureKind
-from holdfast.session.fold import fold
+from holdfast.session.fold import apply, fold
 from holdfast.session.state import Phase
 
 OLD = {
@@ -20,6 +22,10 @@ OLD = {
     b'"failure":{"kind":"tooLarge","message":"m"}}',
     "compactionPrepared": b'{"type":"compactionPrepared","compactionId":"c","rung":"summary",'
     b'"summary":"s","tokensAfter":5}',
+    "compactionStarted": b'{"type":"compactionStarted","compactionId":"c","trigger":"auto",'
+    b'"cutOrigin":"3","tokensBefore":9}',
+    "compactionRungFailed": b'{"type":"compactionRungFailed","compactionId":"c","rung":"summary",'
+    b'"attempt":1,"reason":"timeout"}',
 }
 NOW = {
     "promptAccepted": ev.PromptAccepted(prompt_id="p", turn_id="t", content=()),
@@ -35,6 +41,12 @@ NOW = {
     ),
     "compactionPrepared": ev.CompactionPrepared(
         compaction_id="c", rung=ev.Rung.SUMMARY, summary="s", tokens_after=5
+    ),
+    "compactionStarted": ev.CompactionStarted(
+        compaction_id="c", trigger="auto", cut_origin="3", tokens_before=9
+    ),
+    "compactionRungFailed": ev.CompactionRungFailed(
+        compaction_id="c", rung=ev.Rung.SUMMARY, attempt=1, reason="timeout"
     ),
 }
 
@@ -64,3 +76,25 @@ def test_a_refusal_that_an_older_release_paused_for_is_a_pause_still() -> None:
     state = fold((seq, seq, event) for seq, event in enumerate(events, start=1))
     assert state.phase is Phase.PAUSED
     assert state.ignored_events == 0
+
+
+def test_a_compaction_that_an_older_release_made_is_shown_as_it_was_and_can_be_undone() -> None:
+    """It knew no model, no signed blocks and no facts beside the summary."""
+    events: list[ev.Event] = [
+        ev.SessionCreated(title="t"),
+        *(
+            ev.MessageImported(role=role, content=ev.raw_blocks((text(said),)))
+            for role, said in (("user", "a"), ("assistant", "b"), ("user", "c"), ("assistant", "d"))
+        ),
+        ev.CompactionStarted(compaction_id="c", trigger="auto", cut_origin="4", tokens_before=9),
+        ev.CompactionPrepared(
+            compaction_id="c", rung=ev.Rung.DIGEST, summary="So far.", tokens_after=5
+        ),
+        ev.CompactionCommitted(compaction_id="c"),
+    ]
+    state = fold((seq, seq, event) for seq, event in enumerate(events, start=1))
+    said = [b.text_of("text") for m in view.messages(state) for b in m.blocks]
+    assert said == ["So far.", "c", "d"]
+    apply(state, ev.CompactionUndone(compaction_id="c"), len(events) + 1, 0)
+    said = [b.text_of("text") for m in view.messages(state) for b in m.blocks]
+    assert said == ["a", "b", "c", "d"]

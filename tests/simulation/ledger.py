@@ -16,6 +16,7 @@ from holdfast.session.failures import POLICIES, Failure, FailureKind, Remedy
 from holdfast.session.fold.responses import PROGRESS_CHARS
 from holdfast.session.ladder import EXTRA_REQUESTS_MAX
 from holdfast.session.state import SessionState, index_of
+from simulation.compactions import CompactionLedger
 
 Complain = Callable[[str, str], None]
 
@@ -32,6 +33,7 @@ class Ledger:
 
     def __init__(self, complain: Complain) -> None:
         self._complain = complain
+        self.compactions = CompactionLedger(complain)
         self.resuming = 0  # How many people are asking to go on just now.
         self._failures = 0
         self._trouble_since_ms: int | None = None
@@ -56,12 +58,14 @@ class Ledger:
         self._question(event)
         self._text(event)
         self._compaction(event, state)
+        self.compactions.before(event, state)
         self._ladder(event, state)
 
     def after(self, event: ev.Event, state: SessionState) -> None:
         """Check that what was cut, or taken back, is in the history."""
         if isinstance(event, ev.RepairUndone):
             self._undone(event, state)
+        self.compactions.after(event, state)
         if not isinstance(event, ev.ResponseCut) or not self._cut.strip():
             return
         if not any(
@@ -171,6 +175,7 @@ class Ledger:
                 pass
 
     def _undone(self, event: ev.RepairUndone, state: SessionState) -> None:
+        self._taken.clear()  # A person took it back; what is refused again may be mended again.
         for origin, before in self._replaced.pop(event.repair_id, {}).items():
             if before and _of(origin, state) != before:
                 self._complain("P4", f"{event.repair_id} was undone, but {origin} is changed still")

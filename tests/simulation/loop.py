@@ -9,6 +9,7 @@ callback is held back, as after SIGSTOP.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import contextvars
 import heapq
 import itertools
@@ -134,6 +135,10 @@ class SimulatedLoop(asyncio.AbstractEventLoop):
     def create_task(
         self, coro: Any, *, name: Any = None, context: contextvars.Context | None = None
     ) -> asyncio.Task[Any]:
+        """Start a task; without a name it has that of the one that starts it."""
+        parent = asyncio.current_task(self)
+        if name is None and parent is not None:
+            name = parent.get_name()
         task = asyncio.Task(coro, loop=self, name=name, context=context)
         self._tasks.append(task)
         if len(self._tasks) > self._prune_at:
@@ -187,7 +192,8 @@ class SimulatedLoop(asyncio.AbstractEventLoop):
                 task._log_destroy_pending = False  # type: ignore[attr-defined]
                 coroutine = task.get_coro()
                 if coroutine is not None and getattr(coroutine, "cr_frame", None) is not None:
-                    coroutine.close()
+                    with contextlib.suppress(RuntimeError):  # It waits even in its last moment.
+                        coroutine.close()
         self._tasks.clear()
         self._timers.clear()
         self.ready.clear()

@@ -7,25 +7,33 @@ sent against the journal; a tool checks that its record is durable and that nobo
 from __future__ import annotations
 
 import asyncio
-import itertools
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from random import Random
 from typing import Any, Protocol
 
+from holdfast.agent.services import AgentSettings
+from holdfast.conversation import tokens
 from holdfast.conversation.history import Block, text
+from holdfast.conversation.profile import DEFAULT, Profile
 from holdfast.conversation.rules import validate
 from holdfast.model import port
 from holdfast.session.failures import Failure, FailureKind
 from holdfast.tools.port import Question, Todo, ToolContext, ToolOutput
+from simulation import summarising
+from simulation.compactions import IMPOSSIBLE_TOKENS
 from simulation.disk import Disk
 from simulation.loop import Process, SimulatedLoop
 from simulation.refusing import RefusingApi
-from simulation.witness import NONCE
+from simulation.witness import NONCE, TAKES_BLOCKS
 
 EPOCH_MS = 1_700_000_000_000
 WORDS = ("kelp", "dulse", "laver", "wrack", "carrageen", "agar", "nori", "wakame", "tangle")
+SUMMARY = "compaction"
+"""How the tasks of compactions are called."""
+DEADLY = 40.0
+"""So much likelier than elsewhere is a death beside a tool's effect."""
 PAUSES_S = (0.0, 0.0, 0.001, 0.02, 0.02, 0.4, 3.0)
 
 
@@ -36,12 +44,17 @@ class Stage(Protocol):
     disk: Disk
     kind: bool
     offset_ms: int
+    settings: AgentSettings
+    gateway_tokens: int | None
     effects: dict[int, int]
     model_trouble_rate: float
     api: RefusingApi
 
     def outage(self) -> FailureKind | None: ...
-    def kills(self, process: Process, where: str) -> bool: ...
+    def window_tokens(self, model: str) -> int: ...
+    def overhead_tokens(self, system: str) -> int: ...
+    def takes_blocks(self, model: str) -> bool: ...
+    def kills(self, process: Process, where: str, odds: float = 1.0) -> bool: ...
     def note(self, kind: str, what: str) -> None: ...
     def complain(self, promise: str, what: str) -> None: ...
     def number(self) -> int: ...
@@ -81,45 +94,74 @@ class SimulatedModel:
     def __init__(self, stage: Stage, process: Process) -> None:
         self._stage = stage
         self._process = process
-        self._ids = itertools.count(1)
         self.open: set[OpenStream] = set()
 
     @asynccontextmanager
     async def stream(
         self, request: port.ModelRequest
     ) -> AsyncIterator[AsyncIterator[port.StreamItem]]:
-        session_id = self._session_of_task()
-        self._check(session_id, request)
-        opened = OpenStream(session_id, self._process)
+        work, session_id = _task()
+        mark = f"note {self._stage.number()}"
+        self._check(work, session_id, request, mark)
+        opened = OpenStream(None if work == SUMMARY else session_id, self._process)
         self.open.add(opened)
         try:
-            yield self._items(request, session_id)
+            yield self._items(request, work, session_id, mark)
         finally:
             self.open.discard(opened)
 
-    def _session_of_task(self) -> str | None:
-        task = asyncio.current_task()
-        words = task.get_name().split() if task else []
-        return words[1] if len(words) == 3 and words[0] in {"request", "examination"} else None
-
-    def _check(self, session_id: str | None, request: port.ModelRequest) -> None:
-        file = self._stage.disk.sessions.get(session_id) if session_id else None
+    def _check(self, work: str, session_id: str, request: port.ModelRequest, mark: str) -> None:
+        file = self._stage.disk.sessions.get(session_id)
         if file is not None and file.holder is self._process:
-            file.witness.check_request(request.messages)
-        self._stage.note("model", f"{self._process.name} {session_id or 'summary'} request")
+            if work == SUMMARY:
+                text = summarising.text_of(request)
+                rung, now_s = summarising.rung_of(request), asyncio.get_running_loop().time()
+                file.witness.check_compaction(rung, text, mark, now_s)
+            else:
+                file.witness.check_request(request.messages, self._grammar(request.model))
+                self._check_size(session_id, request)
+        self._stage.note("model", f"{self._process.name} {session_id} {work}")
+
+    def _check_size(self, session_id: str, request: port.ModelRequest) -> None:
+        """P2: nothing is sent above a window that a setting says; what a model says comes later."""
+        size, window = self._size(request), self._stage.settings.context_window_tokens
+        if window is not None and size > window:
+            self._stage.complain("P2", f"{session_id}: {size} tokens were sent to {window}")
+
+    def _too_long(self, request: port.ModelRequest) -> Failure | None:
+        size, window = self._size(request), self._stage.window_tokens(request.model)
+        if size <= window:
+            return None
+        words = f"prompt is too long: {size} tokens > {window} maximum"
+        return Failure(kind=FailureKind.TOO_LONG, message=words, status=400)
+
+    def _grammar(self, model: str) -> Profile:
+        """Only a model that compacts on demand takes signed compactions (R31)."""
+        return TAKES_BLOCKS if self._stage.takes_blocks(model) else DEFAULT
+
+    def _size(self, request: port.ModelRequest) -> int:
+        """Count as the core estimates, so that it can know what this API will say."""
+        return tokens.estimate(request.messages) + self._stage.overhead_tokens(request.system)
 
     async def _items(
-        self, request: port.ModelRequest, session_id: str | None
+        self, request: port.ModelRequest, work: str, session_id: str, mark: str
     ) -> AsyncIterator[port.StreamItem]:
         stage, chance = self._stage, self._stage.chance
         if (kind := stage.outage()) is not None:
             stage.note("fault", f"{self._process.name} model fault: {kind}")
             raise port.ModelFailed(Failure(kind=kind, message="an outage"))
-        refused = stage.api.sent(session_id, request) if session_id is not None else None
-        if refused is not None:
-            raise port.ModelFailed(refused)
-        plan = self._turn(chance) if session_id is not None else self._summary(chance)
-        fault_at = chance.randint(0, len(plan) + 1) if self._troubled(chance) else None
+        if work == SUMMARY:
+            takes_blocks = stage.takes_blocks(request.model)
+            if self._size(request) > (stage.gateway_tokens or self._size(request)):
+                cut = Failure(kind=FailureKind.TIMEOUT, message="504 Gateway Time-out", status=504)
+                raise port.ModelFailed(cut)
+            plan = summarising.Summariser(stage, takes_blocks).answer(request, mark)
+        else:
+            refused = self._too_long(request) or stage.api.sent(session_id, request)
+            if refused is not None:
+                raise port.ModelFailed(refused)
+            plan = self._turn(chance, self._size(request))
+        fault_at = chance.randint(0, len(plan) + 1) if self._troubled(chance, work) else None
         for n, item in enumerate(plan):
             pause = 0.0 if stage.kind else chance.choice(PAUSES_S)
             await asyncio.sleep(pause)
@@ -132,8 +174,10 @@ class SimulatedModel:
             stage.note("item", f"{self._process.name} {type(item).__name__}")
             yield item
 
-    def _troubled(self, chance: Random) -> bool:
-        return not self._stage.kind and chance.random() < self._stage.model_trouble_rate
+    def _troubled(self, chance: Random, work: str) -> bool:
+        """Requests for compactions fare better, or none would ever be seen to the end."""
+        rate = self._stage.model_trouble_rate * (0.4 if work == SUMMARY else 1.0)
+        return not self._stage.kind and chance.random() < rate
 
     async def _fault(self, chance: Random, request: port.ModelRequest, *, begun: bool) -> bool:
         """Fail in one of the ways a model can; True when the stream just ends.
@@ -161,22 +205,12 @@ class SimulatedModel:
     def _opened(self) -> port.ResponseOpened:
         return port.ResponseOpened(f"msg_{self._stage.number()}", "m", "req", 10)
 
-    def _summary(self, chance: Random) -> list[port.StreamItem]:
-        size = 30 if self._stage.kind else chance.choice((3, 30, 30, 30, 2_000))
-        items: list[port.StreamItem] = [self._opened()]
-        if not self._stage.kind and chance.random() < 0.1:
-            items.append(port.BlockOpened(0, "tool_use", "look"))
-        items += [port.BlockDelta(0, "text", words(chance, size // 3)) for _ in range(3)]
-        stops = ("end_turn",) if self._stage.kind else ("end_turn", "end_turn", "refusal")
-        stop = chance.choice(stops)
-        items.append(port.ResponseEnded(stop, None, {"output_tokens": size}))
-        return items
-
-    def _turn(self, chance: Random) -> list[port.StreamItem]:
+    def _turn(self, chance: Random, size: int) -> list[port.StreamItem]:
         items: list[port.StreamItem] = [self._opened()]
         if self._stage.kind:
             items += said(0, "All is well.")
-            items.append(port.ResponseEnded("end_turn", None, {"output_tokens": 5}))
+            usage = {"input_tokens": size, "output_tokens": 5}
+            items.append(port.ResponseEnded("end_turn", None, usage))
             return items
         index, calls = 0, 0
         for _ in range(chance.choice((0, 1, 1, 1, 2, 3, 5))):
@@ -204,7 +238,10 @@ class SimulatedModel:
             stop = chance.choice(
                 ("max_tokens", "refusal", "pause_turn", "model_context_window_exceeded", "odd")
             )
-        usage = {"input_tokens": chance.choice((0, 100, 1_500)), "output_tokens": 40}
+        said_blocks = [item.block for item in items if isinstance(item, port.BlockClosed)]
+        output = sum(tokens.estimate_block(block) for block in said_blocks)
+        lies = (0, IMPOSSIBLE_TOKENS) if chance.random() < 0.1 else (size,)
+        usage = {"input_tokens": chance.choice(lies), "output_tokens": output}
         items.append(port.ResponseEnded(stop, None, usage))
         return items
 
@@ -223,13 +260,13 @@ class SimulatedModel:
         ]
 
     async def count_tokens(self, request: port.ModelRequest) -> int:
-        stage, session_id = self._stage, self._session_of_task()
+        stage, (_, session_id) = self._stage, _task()
         await asyncio.sleep(0.01)
-        if findings := validate(request.messages):
+        if findings := validate(request.messages, self._grammar(request.model)):
             stage.complain("P2", f"an invalid history was counted: {findings[0]}")
         if (kind := stage.outage()) is not None:
             raise port.ModelFailed(Failure(kind=kind, message="an outage"))
-        refused = stage.api.counted(session_id, request) if session_id is not None else None
+        refused = stage.api.counted(session_id, request)
         if refused is not None:
             raise port.ModelFailed(refused)
         if stage.kills(self._process, "while a request is counted"):
@@ -238,7 +275,9 @@ class SimulatedModel:
 
     async def capabilities(self, model: str) -> port.Capabilities:
         await asyncio.sleep(0.01)
-        return port.Capabilities(model, 200_000, 32_000, "played")
+        window = self._stage.window_tokens(model)
+        takes_blocks = self._stage.takes_blocks(model)
+        return port.Capabilities(model, window, 32_000, "played", compaction=takes_blocks)
 
     async def models(self) -> Sequence[port.Capabilities]:
         if not self._stage.kind and self._stage.chance.random() < 0.3:
@@ -247,6 +286,14 @@ class SimulatedModel:
 
     async def close(self) -> None:
         return
+
+
+def _task() -> tuple[str, str]:
+    """Return what the running task does, and for which session."""
+    task = asyncio.current_task()
+    words = task.get_name().split() if task else []
+    assert len(words) == 3, f"nobody knows whose task this is: {words}"
+    return words[0], words[1]
 
 
 def words(chance: Random, count: int) -> str:
@@ -317,7 +364,7 @@ class SimulatedTool:
         except asyncio.CancelledError:
             await asyncio.sleep(chance.choice((0.0, 0.1)))  # It puts its house in order.
             raise
-        if self._stage.kills(self._process, where):
+        if self._stage.kills(self._process, where, DEADLY):
             await asyncio.sleep(1)
 
     def _check(self, nonce: int) -> None:

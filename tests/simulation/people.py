@@ -47,6 +47,7 @@ class Stage(Protocol):
     loop: SimulatedLoop
     troubles: int
     troubled_at: float
+    wordy: bool
 
     def note(self, kind: str, what: str) -> None: ...
     def complain(self, promise: str, what: str) -> None: ...
@@ -62,9 +63,11 @@ class Follower:
         self.cursor = 0
         self.host: Host | None = None
         self._stage = stage
+        self._done: dict[str, int] = {}
 
     async def follow(self, host: Host) -> None:
         """Show what comes, until the session or the server ends."""
+        self._done.clear()
         try:
             async for batch in host.supervisor.follow(self.session_id, self.cursor):
                 for recorded in batch.events:
@@ -92,6 +95,10 @@ class Follower:
             self._stage.complain("P7", f"{self.session_id}: a pause without reason or advice")
         if status.phase == "waiting" and status.retry_at_ms is None:
             self._stage.complain("P7", f"{self.session_id}: a wait without a time")
+        if (progress := status.progress) is not None:
+            if progress.percentage < self._done.get(progress.compaction_id, 0):
+                self._stage.complain("P7", f"{self.session_id}: a compaction goes back")
+            self._done[progress.compaction_id] = progress.percentage
 
 
 class People:
@@ -106,16 +113,17 @@ class People:
         self.followers: list[Follower] = []
         self._deeds: list[tuple[int, Callable[[Host, SessionFile, str], Awaitable[object]]]] = [
             (30, self._send), (8, self._send_again), (10, self._stop), (8, self._resume),
-            (16, self._answer), (5, self._compact), (3, self._cancel), (2, self._undo),
-            (3, self._rewind), (2, self._fork), (3, self._repair), (2, self._rename),
-            (2, self._select), (8, self._view), (4, self._messages), (1, self._export),
-            (1, self._delete), (2, self._list),
+            (16, self._answer), (5, self._compact), (3, self._cancel), (5, self._undo),
+            (3, self._redo), (3, self._rewind), (2, self._fork), (3, self._repair),
+            (2, self._rename), (2, self._select), (8, self._view), (4, self._messages),
+            (1, self._export), (1, self._delete), (2, self._list),
         ]  # fmt: skip
 
     def act(self, host: Host) -> None:
         """Let somebody do something."""
         chance, sessions = self._stage.chance, self._stage.disk.sessions
-        if not sessions or (len(sessions) < 4 and chance.random() < 0.05):
+        most = 1 if self._stage.wordy else 4
+        if not sessions or (len(sessions) < most and chance.random() < 0.05):
             self.begin(host, "create", lambda: self._create(host))
             return
         session_id = chance.choice(list(sessions))
@@ -196,7 +204,7 @@ class People:
     async def send(self, host: Host, session_id: str, prompt_id: str) -> str:
         """Send a prompt, the same words for the same id, and hold the server to its answer."""
         content = self.prompts.setdefault(
-            (session_id, prompt_id), f"{prompt_id} " + words(self._stage.chance, 12)
+            (session_id, prompt_id), f"{prompt_id} " + words(self._stage.chance, self._length())
         )
         accepted = await host.supervisor.send(session_id, [text(content)], prompt_id)
         file = self._stage.disk.sessions.get(session_id)
@@ -208,8 +216,15 @@ class People:
         self._stage.note("told", f"{prompt_id} accepted as {accepted.turn_id}")
         return accepted.turn_id
 
+    def _length(self) -> int:
+        """Return how many words a prompt has."""
+        return self._stage.chance.choice((12, 300, 700)) if self._stage.wordy else 12
+
     async def _send(self, host: Host, _file: SessionFile, session_id: str) -> None:
-        await self.send(host, session_id, f"p_{self._stage.number()}")
+        prompt_id = f"p_{self._stage.number()}"
+        if self._stage.chance.random() < 0.1:  # An editor that is in doubt sends it twice at once.
+            self.begin(host, f"send {session_id}", lambda: self.send(host, session_id, prompt_id))
+        await self.send(host, session_id, prompt_id)
 
     async def _send_again(self, host: Host, file: SessionFile, session_id: str) -> None:
         known = [prompt for sid, prompt in self.prompts if sid == session_id]
@@ -286,8 +301,13 @@ class People:
         compaction = await host.supervisor.compact(session_id, self._stage.chance.choice(("", "x")))
         if compaction not in file.witness.compactions and self._alive(session_id):
             self._stage.complain("P1", f"compaction {compaction} was promised, not recorded")
-        if self._stage.chance.random() < 0.3:  # Somebody else goes back meanwhile.
-            self.begin(host, f"rewind {session_id}", lambda: self._rewind(host, file, session_id))
+        # Somebody else goes back, stops it, or takes another model meanwhile.
+        meanwhile = self._stage.chance.choice(
+            (self._rewind, self._cancel, self._cancel, self._select, None)
+        )
+        if meanwhile is not None:
+            name = f"{meanwhile.__name__[1:]} {session_id}"
+            self.begin(host, name, lambda: meanwhile(host, file, session_id))
 
     def _alive(self, session_id: str) -> bool:
         return session_id in self._stage.disk.sessions
@@ -299,6 +319,14 @@ class People:
         since = file.head
         if await host.supervisor.undo_compaction(session_id) is not None:
             self._told(file, since, "compactionUndone")
+            if self._stage.chance.random() < 0.6:
+                name = f"redo {session_id}"
+                self.begin(host, name, lambda: self._redo(host, file, session_id))
+
+    async def _redo(self, host: Host, file: SessionFile, session_id: str) -> None:
+        since = file.head
+        if await host.supervisor.redo_compaction(session_id) is not None:
+            self._told(file, since, "compactionRedone")
 
     async def _rewind(self, host: Host, file: SessionFile, session_id: str) -> None:
         known = list(file.witness.state.prompt_origins) or ["nothing"]
@@ -310,7 +338,7 @@ class People:
             self._stage.complain("P1", f"{session_id}: {prompt_id} was rewound, and is there")
 
     async def _fork(self, host: Host, file: SessionFile, session_id: str) -> None:
-        if len(self._stage.disk.sessions) >= 5:
+        if len(self._stage.disk.sessions) >= (2 if self._stage.wordy else 5):
             return
         before = self._stage.chance.choice([None, *file.witness.state.prompt_origins])
         await host.supervisor.fork(session_id, title=None, before_prompt_id=before)

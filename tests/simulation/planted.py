@@ -13,8 +13,9 @@ from typing import Any
 import attrs
 from msgspec import structs
 
-from holdfast.agent import compactor
+from holdfast.agent import compaction as compactor
 from holdfast.agent.api import Accepted
+from holdfast.agent.compaction.progress import Progress
 from holdfast.agent.driver import Driver
 from holdfast.agent.feed import Feed
 from holdfast.agent.supervisor import Supervisor
@@ -23,6 +24,7 @@ from holdfast.journal.store import Durability, LeaseLost, StoreUnavailable
 from holdfast.session import compaction, fold, lifecycle, mending, model_calls, tool_calls
 from holdfast.session import events as ev
 from holdfast.session import inputs as inp
+from holdfast.session.compaction import budget, planning
 from holdfast.session.state import CallState, Phase, SessionState
 from holdfast.session.step import Step
 from simulation.disk import SimulatedStore
@@ -32,10 +34,14 @@ Change = tuple[Any, Any, Callable[[Any], Any]]
 
 @attrs.frozen
 class Bug:
-    """A change: in `place` the thing called `name` becomes `make(original)`."""
+    """A change: in `place` the thing called `name` becomes `make(original)`.
+
+    `wordy` says that it shows where much is said, and is looked for there first.
+    """
 
     name: str
     changes: tuple[Change, ...]
+    wordy: bool = False
 
 
 @contextmanager
@@ -385,6 +391,53 @@ def _keeps_what_was_undone(_undone: Any) -> Any:
     return keep
 
 
+def _is_not_counted(_fold_event: Any) -> Any:
+    return lambda _state, _event, _seq, _at_ms: None
+
+
+def _goes_on_after_a_cancel(cancel: Any) -> Any:
+    """A cancelled compaction is recorded as over, and its task is left alone."""
+
+    def leave(step: Step, given: inp.CancelCompaction) -> None:
+        cancel(step, given)
+        step._effects = [e for e in step._effects if not isinstance(e, inp.AbortCompaction)]
+
+    return leave
+
+
+def _insists_after_a_cancel(fold_event: Any) -> Any:
+    def insist(state: SessionState, event: Any, seq: int, at_ms: int) -> None:
+        fold_event(state, event, seq, at_ms)
+        state.compaction_held = False
+
+    return insist
+
+
+def _takes_what_is_larger(_ready: Any) -> Any:
+    def take(step: Step, given: inp.CompactionReady) -> None:
+        running = step.state.compaction
+        if running is None or running.summary is not None:
+            return
+        step.emit(
+            ev.CompactionPrepared(
+                compaction_id=given.compaction_id,
+                rung=given.rung,
+                summary=given.summary * 40,
+                tokens_after=0,
+            )
+        )
+
+    return take
+
+
+def _begins_at_nothing(enter: Any) -> Any:
+    def anew(self: Progress, rung: ev.Rung) -> None:
+        self._last = attrs.evolve(self._last, percentage=0)
+        enter(self, rung)
+
+    return anew
+
+
 def _does_nothing(_original: Any) -> Any:
     return lambda *_: None
 
@@ -441,7 +494,7 @@ BUGS: Sequence[Bug] = (
     Bug(
         "a compaction cuts between call and result, and nobody looks",
         (
-            (compaction, "_cuts", _cuts_anywhere),
+            (planning, "_cuts", _cuts_anywhere),
             (model_calls, "preflight", lambda _original: lambda _step, **_: None),
         ),
     ),
@@ -491,6 +544,7 @@ BUGS: Sequence[Bug] = (
     Bug(
         "a compaction is committed over a history that has changed",
         ((compaction, "commit_prepared", _commits_over_anything),),
+        wordy=True,
     ),
     Bug(
         "an undo during a turn is acknowledged and dropped",
@@ -506,6 +560,50 @@ BUGS: Sequence[Bug] = (
         ((fold._HANDLERS, ev.RepairUndone, _keeps_what_was_undone),),
     ),
     Bug("a restart forgets an examination", ((mending, "examine", _forgets_after_a_restart),)),
+    Bug(
+        "a restart forgets how often a summary was asked for",
+        ((fold._HANDLERS, ev.CompactionRungFailed, _is_not_counted),),
+        wordy=True,
+    ),
+    Bug(
+        "finished chunks are not kept",
+        ((fold._HANDLERS, ev.CompactionChunkSummarised, _is_not_counted),),
+        wordy=True,
+    ),
+    Bug(
+        "an undone compaction stays in force",
+        ((fold._HANDLERS, ev.CompactionUndone, _is_not_counted),),
+        wordy=True,
+    ),
+    Bug(
+        "a compaction is redone in name only",
+        ((fold._HANDLERS, ev.CompactionRedone, _is_not_counted),),
+        wordy=True,
+    ),
+    Bug(
+        "a summary that is larger than the history is taken",
+        ((lifecycle._DECISIONS, inp.CompactionReady, _takes_what_is_larger),),
+    ),
+    Bug(
+        "a cancelled compaction goes on asking the model",
+        ((lifecycle._DECISIONS, inp.CancelCompaction, _goes_on_after_a_cancel),),
+        wordy=True,
+    ),
+    Bug(
+        "a cancelled compaction begins again by itself",
+        ((fold._HANDLERS, ev.CompactionEnded, _insists_after_a_cancel),),
+        wordy=True,
+    ),
+    Bug(
+        "a request is sent though it does not fit",
+        ((compaction, "make_room", lambda _original: lambda _step: False),),
+        wordy=True,
+    ),
+    Bug(
+        "a count that cannot be is believed",
+        ((budget, "IMPOSSIBLE", lambda _original: 1e9),),
+    ),
+    Bug("progress of a compaction goes back", ((Progress, "enter", _begins_at_nothing),)),
     Bug(
         "the text of a cut answer is lost",
         ((fold._HANDLERS, ev.ResponseCut, _loses_the_text),),

@@ -18,7 +18,7 @@ from holdfast.session.failures import Failure, FailureKind
 from holdfast.session.rungs import WITHHELD
 
 WORDS = ("An unheard-of rule was broken", "No", "the gateway says: that is not how it is done")
-RATE = 0.04
+RATE = 0.07
 """How often a request makes the API dislike something new."""
 FOR_EVER = 0.15
 """How often it then dislikes everything of that session, until the world turns kind."""

@@ -18,6 +18,7 @@ import attrs
 
 from holdfast.agent.services import AgentSettings, Services
 from holdfast.agent.supervisor import Supervisor
+from holdfast.conversation import tokens
 from holdfast.journal.store import LeaseLost, StoreError
 from holdfast.session.failures import FailureKind
 from holdfast.session.state import Phase
@@ -35,6 +36,12 @@ TROUBLES = ("second", "full", "slow", "clock", "freeze", "close", "kill", "power
 PASSING = (FailureKind.NETWORK, FailureKind.OVERLOADED, FailureKind.RATE_LIMITED)
 PACES_S = ((0.0, 0.0, 0.001, 0.02, 0.02, 0.3, 2.0, 9.0), (0.0, 0.02, 0.3, 9.0, 40.0))
 """How long people take for their next deed; the slow ones let the sessions go on by themselves."""
+WORDY = 0.4
+"""In so many worlds people say much, so that histories fill their windows."""
+WINDOWS = {"m": 9_000, "n": 3_500}
+"""Of the two models, where no setting says otherwise."""
+DEADLY = {Phase.WAITING, Phase.ASKING, Phase.RUNNING_TOOLS}
+"""Phases in which a death hurts."""
 STUCK_S = 400.0
 SLACK_S = 30.0
 CLEAN_LOG = (
@@ -81,6 +88,7 @@ class Host:
             world=SimulatedWorld(simulation, simulation.loop),
             settings=simulation.settings,
         )
+        simulation.tools_tokens = services.overhead_tokens
         self.supervisor: Supervisor = self.process.run(
             lambda: Supervisor(services, owner=name, preload=lambda: None)
         )
@@ -103,7 +111,10 @@ class Simulation:
         self.steps = 0
         self.kinds: Counter[str] = Counter()
         self.broken: str | None = None
+        self.wordy = is_wordy(seed)
+        self.gateway_tokens = Random(f"{seed} gateway").choice((None, 4_500, 4_500))
         self.settings = self._settings()
+        self.tools_tokens = 0
         self.watch = Watch(self.disk, self.loop, self.rough_until, self.complain)
         self._digest = hashlib.sha256()
         self._steps_max = steps
@@ -116,15 +127,19 @@ class Simulation:
         self._outage = FailureKind.NETWORK, -1.0
         self._pace_s = self.chance.choice(PACES_S)
         self.api = RefusingApi(seed, self)
+        self._compacts = Random(f"{seed} compacts").choice(("m", "n", ""))
         self.model_trouble_rate = self.chance.choice((0.3, 0.5, 0.8))
 
     def _settings(self) -> AgentSettings:
         chance = self.chance
-        rules = ((), (Rule("change", "a", Answer.ALLOW),), (Rule("*", "*", Answer.ALLOW),))
+        windows = (9_000, 16_000, 16_000) if self.wordy else (3_000, 6_000, 200_000, None)
+        everything = (Rule("*", "*", Answer.ALLOW),)
+        rules = ((), (Rule("change", "a", Answer.ALLOW),), everything, everything)
         deny = (Rule("*", "secret", Answer.DENY),)
         return AgentSettings(
             model="m",
-            context_window_tokens=chance.choice((3_000, 6_000, 200_000)),
+            context_window_tokens=chance.choice(windows),
+            compaction_method=chance.choice(("api", "api", "summary", "local")),
             max_output_tokens=500,
             retry_budget_s=RETRY_BUDGET_MS / 1000,
             retry_max_delay_s=RETRY_MAX_DELAY_MS / 1000,
@@ -132,6 +147,18 @@ class Simulation:
         )
 
     # -- what the parts ask ----------------------------------------------------------------------
+
+    def window_tokens(self, model: str) -> int:
+        """Return the window of a model, which the API keeps to."""
+        return self.settings.context_window_tokens or WINDOWS[model]
+
+    def overhead_tokens(self, system: str) -> int:
+        """Return what a request holds besides its messages."""
+        return self.tools_tokens + tokens.estimate_text(system)
+
+    def takes_blocks(self, model: str) -> bool:
+        """Say whether a model compacts on demand."""
+        return model == self._compacts
 
     def number(self) -> int:
         self._number += 1
@@ -183,11 +210,11 @@ class Simulation:
     def steals(self) -> bool:
         return not self.kind and self.chance.random() < 0.05
 
-    def kills(self, process: Process, where: str) -> bool:
+    def kills(self, process: Process, where: str, odds: float = 1.0) -> bool:
         """Perhaps kill a process here; its caller must not go on then."""
         if process.dead:
             return True
-        if self.kind or self.chance.random() >= self._crash_rate:
+        if self.kind or self.chance.random() >= self._crash_rate * odds:
             return False
         self.kill(process, where)
         return True
@@ -304,8 +331,8 @@ class Simulation:
                 pass
 
     def _is_waited_for(self) -> bool:
-        phases = (file.witness.state.phase for file in self.disk.sessions.values())
-        return any(phase in {Phase.WAITING, Phase.ASKING, Phase.COMPACTING} for phase in phases)
+        states = (file.witness.state for file in self.disk.sessions.values())
+        return any(state.phase in DEADLY or state.compaction is not None for state in states)
 
     def _thaw(self, process: Process) -> None:
         self._troubled()
@@ -341,6 +368,7 @@ class Simulation:
         asyncio_events._set_running_loop(self.loop)
         try:
             self._play()
+            handler.over = True
             self.loop.bury()
         finally:
             asyncio_events._set_running_loop(None)
@@ -485,12 +513,18 @@ class _Ear(logging.Handler):
 
     def __init__(self, simulation: Simulation) -> None:
         super().__init__(logging.ERROR)
+        self.over = False
         self._simulation = simulation
 
     def emit(self, record: logging.LogRecord) -> None:
-        if not str(record.msg).startswith(CLEAN_LOG):
+        if not self.over and not str(record.msg).startswith(CLEAN_LOG):
             error = record.exc_info[1] if record.exc_info else None
             self._simulation.complain("P3", f"{record.getMessage()}: {error!r}")
+
+
+def is_wordy(seed: int) -> bool:
+    """Say whether people say much in this world, so that histories fill their windows."""
+    return Random(f"{seed} words").random() < WORDY
 
 
 def simulate(seed: int, steps: int = 3_000) -> Outcome:

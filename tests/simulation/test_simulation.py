@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from simulation.planted import BUGS, FOUND, Bug, planted
-from simulation.simulation import simulate
+from simulation.simulation import is_wordy, simulate
 
 SEEDS_MAX = 40
 STEPS = 1_500
@@ -62,8 +62,9 @@ def test_a_hostile_world_is_hostile() -> None:
 
 @pytest.mark.parametrize("bug", [*BUGS, *FOUND], ids=lambda bug: bug.name)
 def test_a_planted_bug_is_found(bug: Bug) -> None:
+    seeds = sorted(range(SEEDS_MAX), key=lambda seed: is_wordy(seed) is not bug.wordy)
     with planted(bug):
-        outcomes = (simulate(seed, STEPS) for seed in range(SEEDS_MAX))
+        outcomes = (simulate(seed, STEPS) for seed in seeds)
         found = next((outcome for outcome in outcomes if outcome.broken), None)
     assert found is not None, f"{SEEDS_MAX} seeds do not find it"
     assert f"SEED={found.seed}" in str(found), "the seed is told"

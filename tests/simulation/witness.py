@@ -9,7 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import attrs
+
 from holdfast.conversation.history import Message
+from holdfast.conversation.profile import DEFAULT, Profile
 from holdfast.conversation.rules import validate
 from holdfast.journal import codec
 from holdfast.journal.store import Record
@@ -19,6 +22,12 @@ from holdfast.session.fold import apply
 from holdfast.session.state import Phase, SessionState
 from simulation.ledger import Complain, Ledger
 
+TAKES_BLOCKS = attrs.evolve(
+    DEFAULT,
+    user_blocks=DEFAULT.user_blocks | {"compaction"},
+    assistant_blocks=DEFAULT.assistant_blocks | {"compaction"},
+)
+"""The grammar of a model that compacts on demand."""
 NONCE = "nonce"
 """The argument that makes each call of the scripted model unlike every other."""
 
@@ -77,7 +86,7 @@ class Witness:
             self._complain("P7", f"a stop left the session {self.state.phase}")
 
     def _check_view(self) -> None:
-        if findings := preflight.check(view.messages(self.state)):
+        if findings := preflight.check(view.messages(self.state), TAKES_BLOCKS):
             self._complain("P2", f"a compaction brought a broken view into force: {findings[0]}")
 
     def _before(self, event: ev.Event, at_ms: int) -> None:
@@ -131,9 +140,13 @@ class Witness:
             self._complain("P6", f"call {event.tool_use_id} was recorded as started twice")
         self.tools_started.add(nonce)
 
-    def check_request(self, messages: Sequence[Message]) -> None:
+    def check_compaction(self, rung: ev.Rung, text: str, mark: str, now_s: float) -> None:
+        """P5: a model is asked for a summary only while there is a reason to."""
+        self.ledger.compactions.asks(rung, text, mark, now_s)
+
+    def check_request(self, messages: Sequence[Message], grammar: Profile) -> None:
         """P2, P6: what is sent is valid, and is what the journal says, no more and no less."""
-        if findings := validate(tuple(messages)):
+        if findings := validate(tuple(messages), grammar):
             self._complain("P2", f"an invalid request was sent: {findings[0]}")
         if tuple(messages) != self.last_request:
             self._complain(

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import httpx2
 import pytest
 
+from holdfast.simulator import Simulator
 from holdfast.simulator.refusals import Refusal
 from holdfast.simulator.rules.request import Envelope
-from holdfast.simulator.script import Respond, TextItem, ThinkingItem
+from holdfast.simulator.script import Respond, TextItem, ThinkingItem, ToolUseItem
 from simulator.simulator_bodies import Json, user
 from simulator.simulator_conversation import SAID, THOUGHT, Conversation
 
@@ -149,3 +151,54 @@ def test_r95_a_finished_assistant_turn_may_end_a_request_for_compaction(
     refusal = conversation.refusal()
     assert refusal is not None
     assert refusal.rule == "R22"
+
+
+@pytest.mark.parametrize(
+    ("items", "stop_reason"),
+    [
+        ((TextItem(text="x" * 8_000),), "max_tokens"),
+        ((TextItem(text="Let me look."), ToolUseItem(name="read", input={})), "tool_use"),
+        ((TextItem(text=" "),), "end_turn"),
+    ],
+)
+def test_a_compaction_that_calls_says_nothing_or_too_much_has_no_content(
+    conversation: Conversation, items: tuple[Any, ...], stop_reason: str
+) -> None:
+    request = {**conversation.body(compaction={"type": "summarize"}), "max_tokens": 1_000}
+    accepted = conversation.validator.check(request, COMPACT)
+    answer = conversation.composer.compose(Respond(content=items), accepted, {"input_tokens": 9})
+    message = answer.message()
+    assert (message["content"], message["stop_reason"]) == ([], stop_reason)
+
+
+def test_r95_instructions_have_a_limit(conversation: Conversation) -> None:
+    wish = {"type": "summarize", "instructions": "x" * 16_384}
+    assert conversation.refusal(compaction=wish) is None
+    refusal = conversation.refusal(compaction={**wish, "instructions": "x" * 16_385})
+    assert refusal is not None
+
+
+async def test_the_list_tells_of_compaction_only_behind_its_header_and_the_log_who_asked() -> None:
+    """§5.3; by the log tests count what a summariser was asked."""
+    headers = {"x-api-key": "k", "anthropic-version": "2023-06-01"}
+    async with Simulator() as simulator, httpx2.AsyncClient(base_url=simulator.base_url) as client:
+        plain = await client.get("/v1/models", headers=headers)
+        assert all("compaction" not in m["capabilities"] for m in plain.json()["data"])
+        beta = {**headers, "anthropic-beta": "compact-2026-09-04"}
+        told = await client.get("/v1/models", headers=beta)
+        listed = {
+            m["id"]: m["capabilities"]["compaction"]["supported"] for m in told.json()["data"]
+        }
+        assert listed["claude-opus-5-5"]
+        assert not listed["claude-haiku-4-5"]
+        body = {
+            "model": "claude-opus-5-5",
+            "max_tokens": 4_000,
+            "system": "Be brief.",
+            "messages": [user("hello"), {"role": "assistant", "content": "Hello."}],
+            "compaction": {"type": "summarize"},
+        }
+        answer = await client.post("/v1/messages", headers=beta, json=body)
+        assert answer.json()["stop_reason"] == "compaction"
+        entry = simulator.log[-1]
+        assert (entry.compaction, entry.system) == (True, "Be brief.")

@@ -181,6 +181,7 @@ async def test_the_first_matching_step_with_times_left_answers() -> None:
 CONDITIONS: list[tuple[Match, Json, Json]] = [
     (Match(system_contains="kind"), body(system="be kind"), body(system="be strict")),
     (Match(body_contains='"user"'), body(), body(model=None)),
+    (Match(body_bytes_over=9_000), body(user("x" * 9_000)), body(user("x" * 900))),
     (Match(model="claude-opus-5"), body(model="claude-opus-5"), body()),
     (Match(has_tools=True), body(tools=[TOOL]), body()),
     (Match(has_tools=False), body(), body(tools=[TOOL])),

@@ -25,7 +25,8 @@ def digest() -> str:
 
 
 def test_the_order_is_fixed_and_todo_changes_nothing_outside() -> None:
-    assert NAMES == ("read", "list", "glob", "grep", "edit", "write", "run", "todo")
+    files = ("read", "list", "glob", "grep", "edit", "write", "run")
+    assert (*files, "todo", "recall_search", "recall_read") == NAMES
     assert {name for name in NAMES if tool(name).mutates} == {"edit", "write", "run"}
 
 

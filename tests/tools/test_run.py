@@ -97,8 +97,8 @@ async def test_a23_binary_output_becomes_clean_text(context: ToolContext) -> Non
 async def test_p7_a_command_is_stopped_at_its_time_limit_with_all_it_started(
     context: ToolContext, workspace: Path
 ) -> None:
-    text = await fails(context, "run", command=f"echo begun; {GRANDCHILD}", timeout_s=0.3)
-    assert text.startswith("[stopped at its time limit of 0.3 s;")
+    text = await fails(context, "run", command=f"echo begun; {GRANDCHILD}", timeout_s=2)
+    assert text.startswith("[stopped at its time limit of 2 s;")
     assert text.endswith("begun\n")
     grandchild = number_in(workspace / "child")
     assert grandchild is not None

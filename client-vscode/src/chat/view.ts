@@ -7,8 +7,8 @@ import { randomBytes } from "node:crypto";
 import { readFileSync } from "node:fs";
 import * as vscode from "vscode";
 import type { Credentials } from "../credentials";
-import { findFiles, openFile, openLink, showDiff, useCode } from "../editor";
-import type { CommandName } from "../protocol";
+import { findFiles, openFile, openLink, showCompacted, showDiff, useCode } from "../editor";
+import type { CommandName, Compacted } from "../protocol";
 import type { Server } from "../server";
 import { titleOf } from "../sessions/look";
 import type { Sessions } from "../sessions/model";
@@ -104,9 +104,12 @@ class Surface extends Owner {
         return conversation?.keep(message.draft);
       case "palette":
         return run(message.command, conversation && { sessionId });
-      case "act":
-        if (NOT_FROM_A_VIEW.test(message.command)) throw new Error(`${message.command} is not offered here.`);
-        return void (await server.request<CommandName>(message.command, message.argument as never));
+      case "act": {
+        const { command, argument } = message;
+        if (NOT_FROM_A_VIEW.test(command)) throw new Error(`${command} is not offered here.`);
+        if (command === "holdfast.session.compactionText") return void (await showCompacted(argument as Compacted));
+        return void (await server.request<CommandName>(command, argument as never));
+      }
       case "answer":
         return void (await sessions.answer(message.questionId, message.answer));
       case "older": {

@@ -8,8 +8,8 @@ import { homedir } from "node:os";
 import * as vscode from "vscode";
 import { emptyDraft } from "../chat/outbox";
 import type { Chats, Services } from "../chat/view";
-import { selectionMention } from "../editor";
-import type { Argument, CommandName, ExportFormat, Result } from "../protocol";
+import { compareCompacted, selectionMention, showCompacted } from "../editor";
+import type { Argument, CommandName, Compacted, ExportFormat, Result } from "../protocol";
 import { ANSWERS } from "../questions";
 import { diagnosis, issue } from "../report";
 import { ask, confirm, folders, inform, pick, showText, tell, type Choice } from "../ui";
@@ -53,6 +53,15 @@ function sessionCommands({ server, sessions }: Services, chats: Chats): Record<s
     const argument = { sessionId, ...needed } as unknown as Argument<K>;
     if (needed) await done(await server.request(command, argument), sessionId);
   });
+  const compaction = async (sessionId: string, show: (of: Compacted) => unknown) => {
+    const { compactions } = await server.request("holdfast.session.compactions", { sessionId });
+    if (compactions.length === 0) return inform("nothing was compacted yet.");
+    const picked = await pick("which compaction?", compactions.reverse().map((it) => {
+      const description = `${it.sizes} · ${ago(it.startedAt, Date.now())}`;
+      return { value: it.compactionId, label: it.label, description, detail: it.reasons };
+    }));
+    return picked && show({ sessionId, compactionId: picked });
+  };
   const name = (sessionId: string) => titleOf(sessions.all().find((it) => it.sessionId === sessionId) ?? { title: "" });
 
   return {
@@ -83,6 +92,10 @@ function sessionCommands({ server, sessions }: Services, chats: Chats): Record<s
     cancelCompaction: call("cancel compaction", "holdfast.session.cancelCompaction"),
     undoCompaction: call("undo compaction", "holdfast.session.undoCompaction", undefined, ({ compactionId }) =>
       inform(compactionId ? "the compaction is undone." : "there is no compaction to undo.")),
+    redoCompaction: call("redo compaction", "holdfast.session.redoCompaction", undefined, ({ compactionId }) =>
+      inform(compactionId ? "the compaction is in force again." : "there is no compaction to redo.")),
+    showCompaction: on("show what was compacted", (id) => compaction(id, showCompacted)),
+    compareCompaction: on("compare a compaction", (id) => compaction(id, compareCompacted)),
     repair: call("check and repair", "holdfast.session.repair", async (sessionId) => {
       const { findings, report } = await server.request("holdfast.session.repair", { sessionId, dryRun: true });
       if (findings.length === 0) return void inform("the history is healthy.");

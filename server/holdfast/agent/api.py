@@ -29,7 +29,9 @@ class Accepted:
 class CompactionProgress:
     """How far a compaction is. `percentage` never goes back; times in milliseconds.
 
-    `step` is what is happening in plain words: "asking the model for a summary".
+    `step` is what is happening in plain words: "asking the model for a summary"; `rung` is the step
+    of the ladder. `chunk` of `chunks` are done when the history is summarised in chunks.
+    `received_tokens` is an estimate.
     """
 
     compaction_id: str
@@ -39,7 +41,10 @@ class CompactionProgress:
     attempt: int = 1
     retry_at_ms: int | None = None
     cause: str | None = None
-    received_chars: int = 0
+    received_tokens: int = 0
+    rung: str = ""
+    chunk: int | None = None
+    chunks: int | None = None
 
 
 @attrs.frozen
@@ -128,7 +133,11 @@ class SessionList:
 
 @attrs.frozen
 class SessionView:
-    """A session as a person would want to know it."""
+    """A session as a person would want to know it.
+
+    `compactions` are in force, the newest last, made by `compaction_rung`; `undone_compactions` can
+    be put back.
+    """
 
     session_id: str
     title: str
@@ -147,6 +156,8 @@ class SessionView:
     todos: tuple[dict[str, str], ...] = ()
     queue: tuple[dict[str, Any], ...] = ()
     compactions: tuple[str, ...] = ()
+    undone_compactions: tuple[str, ...] = ()
+    compaction_rung: str | None = None
     repairs: tuple[str, ...] = ()
 
 
@@ -199,6 +210,70 @@ class RepairReport:
     changes: tuple[RepairChange, ...] = ()
     in_force: tuple[str, ...] = ()
     report: str = ""
+
+
+@attrs.frozen
+class CompactionAttempt:
+    """A try of a rung that did not hold: why, in a stable word and in the API's own words."""
+
+    rung: str
+    attempt: int
+    reason: str
+    detail: str = ""
+    elapsed_ms: int = 0
+
+
+@attrs.frozen
+class ChunkCount:
+    """How many chunks of a history are summarised."""
+
+    done: int
+    count: int
+
+
+@attrs.frozen
+class CompactionReport:
+    """What became of one compaction. Times in milliseconds, sizes in estimated tokens.
+
+    `state` is `running`, `committed` (in force, or under one that is), `undone` or `ended` (it
+    never came into force; `outcome` says how). `tokens_measured` is what the API counted for the
+    first request after it. `rung` is where the ladder ended, or is. `label`, `sizes` and `reasons`
+    say it in plain words, for lists.
+    """
+
+    compaction_id: str
+    trigger: str
+    state: Literal["running", "committed", "undone", "ended"]
+    started_at_ms: int
+    tokens_before: int
+    rung: str | None = None
+    duration_ms: int | None = None
+    tokens_after: int | None = None
+    tokens_measured: int | None = None
+    model: str | None = None
+    attempts: tuple[CompactionAttempt, ...] = ()
+    chunks: ChunkCount | None = None
+    outcome: str = ""
+    detail: str = ""
+    label: str = ""
+    sizes: str = ""
+    reasons: str = ""
+
+
+@attrs.frozen
+class CompactionReports:
+    """All compactions of a session, the oldest first. `report` says the same in Markdown."""
+
+    compactions: tuple[CompactionReport, ...]
+    report: str
+
+
+@attrs.frozen
+class CompactionText:
+    """What a compaction covers, or what stands for it, in Markdown."""
+
+    title: str
+    text: str
 
 
 @attrs.frozen
@@ -259,6 +334,12 @@ class UnknownToolCall(AgentError):
     """The session has no such tool call."""
 
     action = "Ask holdfast.session.items for the session's tool calls."
+
+
+class UnknownCompaction(AgentError):
+    """The session has no such compaction, or what it covers was rewound."""
+
+    action = "Ask holdfast.session.compactions for the session's compactions."
 
 
 class BadPrompt(AgentError):

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 from holdfast.agent import intake
+from holdfast.agent.recall import SessionRecall
 from holdfast.agent.services import Services
 from holdfast.conversation.history import Block, text
 from holdfast.session import inputs as inp
@@ -37,10 +38,21 @@ def workspace_path(uri: str | None) -> Path | None:
     return Path(url2pathname(parts.path))
 
 
-def context_of(services: Services, state: SessionState, trace: Path | None = None) -> ToolContext:
-    """Return where the session's calls run; `trace` is the folder of the one call that is run."""
+def context_of(
+    services: Services,
+    state: SessionState,
+    trace: Path | None = None,
+    session_id: str | None = None,
+) -> ToolContext:
+    """Return where the session's calls run; `trace` is the folder of the one call that is run.
+
+    With a `session_id` the call may look into that session's past.
+    """
     return ToolContext(
-        workspace=workspace_path(state.workspace_uri), editor=services.editor(), trace=trace
+        workspace=workspace_path(state.workspace_uri),
+        editor=services.editor(),
+        trace=trace,
+        recall=SessionRecall(services.recall, session_id, state) if session_id else None,
     )
 
 

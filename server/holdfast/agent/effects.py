@@ -13,7 +13,7 @@ from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any, Final, Protocol
 
-from holdfast.agent import approvals, compactor, diffs, examiner, requests
+from holdfast.agent import approvals, compaction, diffs, examiner, requests
 from holdfast.agent.api import CompactionProgress
 from holdfast.agent.limits import model_request, request_of
 from holdfast.agent.mailbox import Letter, Mailbox
@@ -66,6 +66,7 @@ class Effects:
         self._request_no = 0
         self._model: asyncio.Task[None] | None = None
         self._compaction: asyncio.Task[None] | None = None
+        self._shown: CompactionProgress | None = None
         self._calls: dict[str, asyncio.Task[None]] = {}
         self._timer: asyncio.Task[None] | None = None
         self._ending: set[asyncio.Task[None]] = set()
@@ -101,7 +102,10 @@ class Effects:
                 self._timer = asyncio.create_task(self._wake(effect.at_ms))
             case inp.PrepareCompaction():
                 self._end(self._compaction)
-                self._compaction = asyncio.create_task(self._prepare(effect))
+                self._compaction = asyncio.create_task(
+                    self._prepare(effect),
+                    name=f"compaction {self._owner.session_id} {effect.compaction_id}",
+                )
             case inp.AbortCompaction():
                 self._end(self._compaction)
                 self._compaction = None
@@ -130,7 +134,7 @@ class Effects:
             case inp.RunTool():
                 self._mailbox.post(inp.Ran(effect.tool_use_id, (text(words),), is_error=True))
             case inp.PrepareCompaction(compaction_id=compaction_id):
-                self._mailbox.post(inp.CompactionReady(compaction_id, Rung.FLOOR, compactor.FLOOR))
+                self._mailbox.post(inp.CompactionReady(compaction_id, Rung.FLOOR, compaction.FLOOR))
             case _:
                 pass
 
@@ -291,7 +295,7 @@ class Effects:
         call = owner.state.calls.get(effect.tool_use_id)
         if traces is not None and call is not None and call.traced:
             trace = traces.folder(owner.session_id, effect.tool_use_id)
-        context = approvals.context_of(self._services, owner.state, trace)
+        context = approvals.context_of(self._services, owner.state, trace, owner.session_id)
         self._mailbox.post(
             await approvals.run(self._services, context, effect.tool_use_id, effect.block)
         )
@@ -311,18 +315,23 @@ class Effects:
         if running is None:
             return
         try:
-            task = compactor.Task.of(
+            task = compaction.Task.of(
                 self._owner.state, running.started, self._services, self._owner.capabilities
             )
-            await compactor.prepare(
+            await compaction.prepare(
                 task,
                 self._services,
                 self._mailbox.post,
-                self._owner.show_progress,
-                digest_only=effect.digest_only,
+                self._show_progress,
+                first=effect.first,
+                last=self._shown,
             )
         except Exception as error:  # noqa: BLE001 (a compaction always ends, P5)
             self.failed(effect, error)
+
+    def _show_progress(self, progress: CompactionProgress) -> None:
+        self._shown = progress
+        self._owner.show_progress(progress)
 
     def _note_sign_of_life(self) -> None:
         self.last_sign_ms = self._services.world.now_ms()

@@ -6,9 +6,11 @@ What refusals have taught about sizes counts like what the endpoint says, the sm
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from holdfast.agent.services import Services
 from holdfast.conversation.models import profile_of
-from holdfast.conversation.profile import Profile
+from holdfast.conversation.profile import ON_DEMAND, Profile
 from holdfast.model.port import Capabilities, ModelRequest
 from holdfast.session import inputs as inp
 from holdfast.session import view
@@ -20,31 +22,53 @@ def env_of(
     session_id: str, services: Services, state: SessionState, capabilities: Capabilities
 ) -> inp.Env:
     """Return time, chance and bounds for the next step of a session."""
-    settings = services.settings
     return inp.Env(
         session_id=session_id,
         now_ms=services.world.now_ms(),
         jitter=services.world.jitter(),
-        limits=inp.Limits(
-            model=settings.model,
-            window_tokens=window_tokens(services, state, capabilities),
-            max_output_tokens=output_tokens(services, state, capabilities),
-            soft_mark=settings.soft_mark,
-            hard_mark=settings.hard_mark,
-            overhead_tokens=services.overhead_tokens,
-            overhead_bytes=services.overhead_bytes + len(state.system.encode()),
-            retry_budget_ms=int(settings.retry_budget_s * 1000),
-            retry_max_delay_ms=int(settings.retry_max_delay_s * 1000),
-            continue_interrupted=settings.continue_interrupted,
-            profile=profile(services, state),
-            tools=services.tool_names,
-        ),
+        limits=limits_of(services, state, capabilities),
     )
 
 
-def profile(services: Services, state: SessionState) -> Profile:
-    """Return the grammar of the session's model behind its endpoint."""
-    return profile_of(model_of(services, state), services.settings.endpoint)
+def limits_of(services: Services, state: SessionState, capabilities: Capabilities) -> inp.Limits:
+    """Return the bounds of a session's requests."""
+    settings = services.settings
+    return inp.Limits(
+        model=settings.model,
+        window_tokens=window_tokens(services, state, capabilities),
+        max_output_tokens=output_tokens(services, state, capabilities),
+        soft_mark=settings.soft_mark,
+        hard_mark=settings.hard_mark,
+        overhead_tokens=services.overhead_tokens,
+        overhead_bytes=services.overhead_bytes + len(state.system.encode()),
+        retry_budget_ms=int(settings.retry_budget_s * 1000),
+        retry_max_delay_ms=int(settings.retry_max_delay_s * 1000),
+        continue_interrupted=settings.continue_interrupted,
+        profile=profile(services, state, capabilities),
+        tools=services.tool_names,
+    )
+
+
+def profile(services: Services, state: SessionState, capabilities: Capabilities) -> Profile:
+    """Return the grammar of the session's model behind its endpoint.
+
+    A signed compaction is a block of it exactly when the model takes one (R31, R91).
+    """
+    grammar = profile_of(model_of(services, state), services.settings.endpoint)
+    takes = compacts_on_demand(services, state, capabilities)
+    return _taking_compactions(grammar) if takes else grammar
+
+
+def compacts_on_demand(services: Services, state: SessionState, capabilities: Capabilities) -> bool:
+    """Say whether the API may be asked to compact, as far as it is known (specification §6)."""
+    grammar = profile_of(model_of(services, state), services.settings.endpoint)
+    offered = grammar.compaction_offered and grammar.betas_allowed
+    return offered and capabilities.compaction and not _learned(services, state).no_compaction
+
+
+@lru_cache(maxsize=64)
+def _taking_compactions(grammar: Profile) -> Profile:
+    return grammar.with_betas((ON_DEMAND,))
 
 
 def model_of(services: Services, state: SessionState) -> str:

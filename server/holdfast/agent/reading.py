@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import attrs
 
-from holdfast.agent import costs
+from holdfast.agent import compaction_words, costs
 from holdfast.agent.api import (
     CompactionProgress,
     OpenQuestion,
@@ -19,9 +19,12 @@ from holdfast.agent.api import (
     Status,
 )
 from holdfast.agent.services import AgentSettings
+from holdfast.conversation import tokens
 from holdfast.conversation.history import ASSISTANT, Block, Message
 from holdfast.session import banners, view
 from holdfast.session.banners import STORAGE, Banner
+from holdfast.session.compaction import budget
+from holdfast.session.inputs import Limits
 from holdfast.session.state import Phase, SessionState
 
 _CALL_LINE_CHARS: Final = 200
@@ -133,7 +136,7 @@ def _banner(
     if progress is not None:
         return banners.compacting(
             session_id,
-            step=progress.step,
+            step=", ".join(compaction_words.how_far(progress)),
             percentage=progress.percentage,
             attempt=progress.attempt,
             cause=progress.cause,
@@ -150,11 +153,19 @@ def view_of(
     session_id: str,
     state: SessionState,
     status: Status,
-    window_tokens: int,
+    limits: Limits | None,
     settings: AgentSettings,
 ) -> SessionView:
-    """Return a session as a person would want to know it."""
-    context_tokens = view.context_tokens(state)
+    """Return a session as a person would want to know it.
+
+    `limits` are those of its requests; None when another server owns it and they are not known.
+    """
+    window_tokens = limits.window_tokens if limits is not None else 0
+    context_tokens = (
+        budget.context_tokens(state, limits)
+        if limits is not None
+        else tokens.estimate(view.messages(state))
+    )
     return SessionView(
         session_id=session_id,
         title=state.title,
@@ -176,6 +187,8 @@ def view_of(
             for p in state.queue
         ),
         compactions=tuple(c.compaction_id for c in state.compactions),
+        compaction_rung=state.in_force.rung.value if state.in_force is not None else None,
+        undone_compactions=tuple(u.compaction.compaction_id for u in state.undone),
         repairs=tuple(state.repairs),
     )
 

@@ -16,6 +16,7 @@ from holdfast.agent.api import NotWhileBusy
 from holdfast.agent.driver import Driver
 from holdfast.agent.services import Services
 from holdfast.journal import codec
+from holdfast.journal.search import SearchIndex, SearchUnavailable
 from holdfast.journal.store import (
     Lease,
     SessionOwnedElsewhere,
@@ -146,10 +147,19 @@ class Registry:
         now = self._services.world.now_ms()
         lease = await self._services.store.acquire(session_id, self._owner, now)
         records = await self._services.store.read(session_id)
+        if self._services.recall is not None:
+            await self._forget_past(self._services.recall, session_id)
         kept = await asyncio.to_thread(diffs.kept_by, records)
         await self._services.store.drop_blobs(kept)
         await self._services.store.delete(lease)
         self._services.overview.touch()
+
+    async def _forget_past(self, index: SearchIndex, session_id: str) -> None:
+        """Remove the index first: after a crash in between, a session without one makes it anew."""
+        try:
+            await index.forget(session_id)
+        except SearchUnavailable as error:
+            raise StoreUnavailable(str(error)) from error
 
     async def close(self) -> None:
         """Give all sessions back; their turns go on at the next opening."""

@@ -11,13 +11,14 @@ from typing import Any, Final
 
 from holdfast.agent.api import NotWhileBusy, RepairChange, RepairReport
 from holdfast.agent.driver import Driver
-from holdfast.agent.limits import profile
+from holdfast.agent.limits import model_of, profile
 from holdfast.agent.registry import Registry
 from holdfast.agent.services import Services
 from holdfast.conversation import casting
 from holdfast.conversation.clipping import clip
 from holdfast.conversation.findings import Finding, RepairStep
 from holdfast.conversation.history import Block, Message
+from holdfast.model.capabilities import from_table
 from holdfast.session import events as ev
 from holdfast.session import inputs as inp
 from holdfast.session import preflight
@@ -37,7 +38,8 @@ async def repair(
     if not dry_run:
         driver = await sessions.at_rest(session_id)
     state = await sessions.state_of(session_id)
-    grammar = profile(services, state)
+    live = driver.capabilities if isinstance(driver, Driver) else None
+    grammar = profile(services, state, live or from_table(model_of(services, state)))
     history = tuple(state.messages)
     findings = preflight.check(history, grammar)
     event, steps = preflight.mend(history, services.world.new_id("r"), grammar)

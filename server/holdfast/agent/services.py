@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, Protocol
+from typing import Any, Final, Literal, Protocol
 
 import attrs
 
@@ -17,6 +17,7 @@ from holdfast.agent.overview import Overview
 from holdfast.conversation import encoding, tokens
 from holdfast.conversation.models import Endpoint
 from holdfast.conversation.tool_grammar import normalise_tools
+from holdfast.journal.search import SearchIndex
 from holdfast.journal.store import Store
 from holdfast.model.credentials import CredentialSource
 from holdfast.model.port import Model
@@ -43,14 +44,19 @@ class Tools(Protocol):
 
 @attrs.frozen
 class AgentSettings:
-    """The bounds of turns and compactions. Seconds and tokens as the names say."""
+    """The bounds of turns and compactions. Seconds and tokens as the names say.
+
+    `compaction_method` is the first rung that is tried: the API's own compaction where the model
+    has it, a summary by the model, or the digest without one.
+    """
 
     model: str
     max_output_tokens: int = 32_000
     context_window_tokens: int | None = None
     soft_mark: float = 0.75
     hard_mark: float = 0.92
-    compaction_deadline_s: float = 120.0
+    compaction_deadline_s: float = 300.0
+    compaction_method: Literal["api", "summary", "local"] = "api"
     idle_warn_s: float = 10.0
     idle_cut_s: float = 90.0
     retry_budget_s: float = 600.0
@@ -62,7 +68,9 @@ class AgentSettings:
 
 
 class Services:
-    """The shared services of all sessions. Without `traces` an interrupted command leaves none."""
+    """The shared services of all sessions. Without `traces` an interrupted command leaves none;
+    without `recall` a session's past is read through instead of looked up.
+    """
 
     def __init__(
         self,
@@ -74,6 +82,7 @@ class Services:
         settings: AgentSettings,
         traces: Traces | None = None,
         credentials: CredentialSource | None = None,
+        recall: SearchIndex | None = None,
     ) -> None:
         self.store = store
         self.model = model
@@ -81,6 +90,7 @@ class Services:
         self.world = world
         self.settings = settings
         self.traces = traces
+        self.recall = recall
         self.credentials = credentials if credentials is not None else CredentialSource({})
         self.overview = Overview()
         self.editors: dict[str, Editor] = {}

@@ -13,10 +13,21 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 from typing import Final, Literal
 
-from holdfast.agent import approvals, diffs, exports, intake, overview, reading, repairs
+from holdfast.agent import (
+    approvals,
+    compaction_reports,
+    diffs,
+    exports,
+    intake,
+    overview,
+    reading,
+    repairs,
+)
 from holdfast.agent.api import (
     Accepted,
     Batch,
+    CompactionReports,
+    CompactionText,
     ExportFormat,
     NothingToCompact,
     NotWhileBusy,
@@ -31,7 +42,7 @@ from holdfast.agent.api import (
 )
 from holdfast.agent.driver import Driver
 from holdfast.agent.item_lists import ItemLists
-from holdfast.agent.limits import window_tokens
+from holdfast.agent.limits import limits_of
 from holdfast.agent.prompts import system_prompt
 from holdfast.agent.registry import Registry
 from holdfast.agent.services import Services
@@ -47,6 +58,7 @@ from holdfast.model.port import Capabilities, ModelFailed
 from holdfast.session import compaction as plans
 from holdfast.session import events as ev
 from holdfast.session import inputs as inp
+from holdfast.session.compaction import budget
 from holdfast.session.failures import FailureKind
 from holdfast.session.fold import apply
 from holdfast.session.state import Phase, SessionState
@@ -107,13 +119,13 @@ class Supervisor:
         if isinstance(driver, Driver):
             durable = driver.is_durable
             state = driver.state if durable else await self._sessions.read(session_id)
-            window = window_tokens(self._services, state, driver.capabilities)
+            limits = limits_of(self._services, state, driver.capabilities)
             return reading.view_of(
-                session_id, state, driver.status(), window, self._services.settings
+                session_id, state, driver.status(), limits, self._services.settings
             )
         state = await self._sessions.read(session_id)
         status = reading.status_of(session_id, state, read_only=driver)
-        return reading.view_of(session_id, state, status, 0, self._services.settings)
+        return reading.view_of(session_id, state, status, None, self._services.settings)
 
     async def messages(
         self, session_id: str, *, limit: int | None, before: str | None
@@ -269,16 +281,17 @@ class Supervisor:
     async def compact(self, session_id: str, instructions: str) -> str:
         """Begin a compaction beside the session and return its id at once."""
         driver = await self._sessions.settled(session_id)
+        before = driver.state.in_force
         if driver.state.compaction is None:
-            keep = window_tokens(self._services, driver.state, driver.capabilities) // 5
-            if plans.plan(driver.state, keep) is None:
+            limits = limits_of(self._services, driver.state, driver.capabilities)
+            if plans.plan(driver.state, budget.keep_tokens(driver.state, limits)) is None:
                 raise NothingToCompact("There is nothing to compact yet.")
             await driver.ask(inp.CompactAsked(instructions))
         state = await self._sessions.state_of(session_id)
         if state.compaction is not None:
             return state.compaction.started.compaction_id
         done = state.in_force
-        if done is None:
+        if done is None or (before is not None and done.compaction_id == before.compaction_id):
             raise NothingToCompact("There is nothing to compact yet.")
         return done.compaction_id
 
@@ -295,6 +308,29 @@ class Supervisor:
             return None
         await driver.ask(inp.Note((ev.CompactionUndone(compaction_id=found.compaction_id),)))
         return found.compaction_id
+
+    async def redo_compaction(self, session_id: str) -> str | None:
+        """Put back the compaction that was taken back last; None when there is none."""
+        driver = await self._sessions.settled(session_id)
+        if not driver.state.undone:
+            return None
+        compaction_id = driver.state.undone[-1].compaction.compaction_id
+        await driver.ask(inp.Note((ev.CompactionRedone(compaction_id=compaction_id),)))
+        return compaction_id
+
+    async def compactions(self, session_id: str) -> CompactionReports:
+        """Return what became of each compaction of a session."""
+        state = await self._sessions.state_of(session_id)
+        stories = await compaction_reports.of_session(self._services.store, session_id)
+        return compaction_reports.reports(stories, state)
+
+    async def compaction_text(
+        self, session_id: str, compaction_id: str, part: Literal["covered", "summary"]
+    ) -> CompactionText:
+        """Return what a compaction covers, or what stands for it. Raises `UnknownCompaction`."""
+        stories = await compaction_reports.of_session(self._services.store, session_id)
+        state = await self._sessions.read(session_id)  # one of its own, for the thread
+        return await asyncio.to_thread(compaction_reports.text, stories, state, compaction_id, part)
 
     async def repair(self, session_id: str, *, dry_run: bool) -> RepairReport:
         """Check the whole history and mend it, once, by a record that can be undone."""

@@ -26,6 +26,7 @@ from holdfast.simulator import Simulator
 
 TRANSCRIPT: Final = "claude-code-2.1.49.jsonl"
 SETTINGS: Final = {
+    "contextWindowTokens": 48_000,
     "compaction": {"deadlineSeconds": 20},
     "stream": {"idleWarnSeconds": 1, "idleCutSeconds": 3},
     "retry": {"maxDelaySeconds": 0.8},
@@ -87,6 +88,7 @@ class Demo:
         await self._act_past()
         await self._act_work()
         await self._act_compaction()
+        await self._act_parts()
         await self._act_gateway()
         await self._act_stall()
         await self._act_kill()
@@ -135,6 +137,8 @@ class Demo:
         self.stage.act("2  Work: tools, a question, an edit")
         await self._prompt(plot.FIRST)
         await self._done(plot.FIRST)
+        await self._prompt(plot.PASTE)
+        await self._done(plot.PASTE)
         await self._prompt(plot.EDIT)
         question = await self.stage.until("questionAsked")
         await self._live_client().command(
@@ -155,18 +159,33 @@ class Demo:
         await self.stage.until("compactionCommitted")
         self.facts.compaction_s = time.monotonic() - self.facts.compaction_began
 
+    async def _act_parts(self) -> None:
+        self.stage.act("4  Only small requests get through: a summary in parts, and kill -9 in it")
+        started = await self._command("session.compact", instructions=plot.KEEP)
+        compaction_id = started["compactionId"]
+        first = (await self.stage.until("compactionChunkSummarised"))["event"]["key"]
+        await self.stage.until("compactionChunkSummarised", lambda event: event["key"] != first)
+        await self._live_client().kill()
+        self.stage.say("☠ kill -9 in the middle of the compaction.", "bold red")
+        await self._start_server()
+        self.stage.say("A new server goes on with it; what was finished is not asked for again:")
+        await self._open(since=self._last_seq())
+        await self.stage.until(
+            "compactionCommitted", lambda event: event["compactionId"] == compaction_id
+        )
+
     async def _act_gateway(self) -> None:
-        self.stage.act("4  504 ten times on an ordinary prompt")
+        self.stage.act("5  504 ten times on an ordinary prompt")
         await self._prompt(plot.GATEWAY)
         await self._done(plot.GATEWAY)
 
     async def _act_stall(self) -> None:
-        self.stage.act("5  The stream stops in the middle of a sentence")
+        self.stage.act("6  The stream stops in the middle of a sentence")
         await self._prompt(plot.LONG)
         await self._done(plot.LONG)
 
     async def _act_kill(self) -> None:
-        self.stage.act("6  The report, second half: killed between the call and its result")
+        self.stage.act("7  The report, second half: killed between the call and its result")
         prompt_id = await self._prompt(plot.DEPLOY)
         question = await self.stage.until("questionAsked", lambda e: e["tool"] == "run")
         await self._live_client().command(
@@ -185,7 +204,7 @@ class Demo:
         await self._done(prompt_id)
 
     async def _act_next_prompt(self) -> None:
-        self.stage.act("7  The next prompt")
+        self.stage.act("8  The next prompt")
         await self._prompt(plot.SECRET_QUESTION)
         await self._done(plot.SECRET_QUESTION)
 
@@ -227,8 +246,10 @@ class Demo:
         return max((event["seq"] for event in self.stage.events), default=0)
 
     async def _prompt(self, scene: plot.Scene) -> str:
-        self.stage.user(scene.prompt)
-        sent = await self._command("turn.send", text=scene.prompt, promptId=scene.prompt_id)
+        lines = scene.pasted.count("\n") + 1
+        self.stage.user(scene.prompt + (f" [{lines} lines pasted]" if scene.pasted else ""))
+        text = f"{scene.prompt}\n{scene.pasted}".rstrip()
+        sent = await self._command("turn.send", text=text, promptId=scene.prompt_id)
         self.facts.sent[scene.prompt_id] = sent["turnId"]
         return scene.prompt_id
 

@@ -70,6 +70,7 @@ def checks(facts: Facts, simulator: Simulator) -> list[Check]:
         _prompts(facts),
         _compaction(facts, simulator),
         _meanwhile(facts),
+        _parts(facts, simulator),
         _gateway(facts, simulator),
         _stall(facts),
         _kill(facts),
@@ -115,7 +116,6 @@ def _compaction(facts: Facts, simulator: Simulator) -> Check:
         f"{rung or 'nothing'} in force {took} (deadline {limit:.0f} s)",
         bool(failed)
         and all(entry.status == 504 for entry in failed)
-        and len(committed) == 1
         and rung == "digest"
         and seconds is not None
         and seconds <= limit,
@@ -136,6 +136,25 @@ def _meanwhile(facts: Facts) -> Check:
         "A prompt while compaction was failing",
         "answered" if end is not None else "not answered",
         during and end is not None,
+    )
+
+
+def _parts(facts: Facts, simulator: Simulator) -> Check:
+    asked = [entry for entry in simulator.log if entry.step == plot.PART]
+    finished = Counter(
+        str(entry.body["messages"]) for entry in asked if entry.outcome == "answered"
+    )
+    parts = {event["key"]: event["seq"] for event in facts.of_type("compactionChunkSummarised")}
+    starts = facts.of_type("compactionStarted")
+    ends = [event["seq"] for event in facts.of_type("compactionCommitted")]
+    deaths = [event["seq"] for event in facts.of_type("sessionRecovered")]
+    inside = len(starts) > 1 and len(ends) > 1 and starts[1]["seq"] < deaths[0] < ends[1]
+    before = sum(seq < deaths[0] for seq in parts.values()) if deaths else 0
+    twice = sum(count > 1 for count in finished.values())
+    return Check(
+        f"kill -9 while {len(parts)} parts of the history were summarised",
+        f"{before} that were finished were used again, {twice} asked for twice",
+        inside and 0 < before < len(parts) and not twice,
     )
 
 

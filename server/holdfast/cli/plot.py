@@ -15,19 +15,39 @@ from holdfast.simulator import Script
 SECRET: Final = "laminaria"  # noqa: S105 (no secret, a word to remember)
 NOTES: Final = "Kelp grows up to half a metre a day.\nIts holdfast grips the rock in any storm.\n"
 GATEWAY_FAILURES: Final = 10
+KEEP: Final = "Keep every figure."
+"""What the person asks of the second compaction; it stands in each of its requests."""
+LARGE_BYTES: Final = 40_000
+"""What is larger than this the gateway cuts off while the second compaction runs."""
+PART: Final = "a part is summarised"
+"""The label of the requests for a part, in the simulator's log."""
+NOTE: Final = (
+    "The person asked for work on the files of the project, and it was done step by step; "
+    "notes.txt and ledger.txt were read. For later the person said: the secret word is laminaria. "
+    "Kelp grows half a metre a day, and two urchins stand in ledger.txt. No errors are open. "
+    "Nothing is open at the end of this part, and no decision waits for anybody."
+)
+"""What the simulated model writes about each part."""
 
 
 @attrs.frozen
 class Scene:
-    """One prompt of the person."""
+    """One prompt of the person. Of one with something pasted behind it only the words are shown."""
 
     prompt_id: str
     prompt: str
+    pasted: str = ""
 
 
 FIRST: Final = Scene(
     "demo-1", f"For later: the secret word is {SECRET}. Now read notes.txt; what is it about?"
 )
+TIDES: Final = "\n".join(
+    f"day {day:3}: high water {3 + day % 7}.{day % 10} m, kelp at {12 + day * 5} cm, calm sea"
+    for day in range(1, 401)
+)
+"""What the person pastes, so that there is enough to be summarised in parts."""
+PASTE: Final = Scene("demo-8", "Keep the log of this year's tides in mind:", TIDES)
 EDIT: Final = Scene("demo-2", "Add two urchins to ledger.txt.")
 MEANWHILE: Final = Scene("demo-3", "While that runs: how fast does kelp grow?")
 GATEWAY: Final = Scene("demo-4", "Is the gateway well today?")
@@ -42,7 +62,7 @@ LONG_REST: Final = "otters sleep, fish hide, and storms pass over without a soun
 
 def script() -> Script:
     """Return the simulated model's part."""
-    return Script.parse([*_work(), *_failures(), *_crash()])
+    return Script.parse([*_work(), *_parts(), *_failures(), *_crash()])
 
 
 def _work() -> list[dict[str, Any]]:
@@ -58,6 +78,7 @@ def _work() -> list[dict[str, Any]]:
             {"last_result_contains": "half a metre"},
             say="The notes say how kelp grows and how its holdfast grips the rock.",
         ),
+        _step("keeps the tides", {"last_user_contains": PASTE.prompt}, say="I have it."),
         _step(
             "edits the ledger",
             {"last_user_contains": EDIT.prompt},
@@ -75,14 +96,24 @@ def _work() -> list[dict[str, Any]]:
     ]
 
 
-def _failures() -> list[dict[str, Any]]:
+def _parts() -> list[dict[str, Any]]:
+    """The second compaction: what is large is cut off, parts go through, the first ones quickly."""
+    part = {"body_contains": KEEP, "has_tools": False}
+    large = {"body_contains": KEEP, "body_bytes_over": LARGE_BYTES}
     return [
-        _step(
-            "compaction 504",
-            {"system_contains": "hand-over note"},
-            times=10,
-            fault={"name": "gateway-timeout"},
-        ),
+        _step("too large for the gateway", large, times=None, fault={"name": "gateway-timeout"}),
+        _step(PART, part, times=2, say=NOTE, per_delta_ms=20),
+        _step(PART, part, times=None, say=NOTE, per_delta_ms=70),
+    ]
+
+
+def _failures() -> list[dict[str, Any]]:
+    failing = [
+        _step("compaction 504", match, times=None, fault={"name": "gateway-timeout"})
+        for match in ({"has_compaction": True}, {"has_tools": False})
+    ]
+    return [
+        *failing,
         _step(
             "answers meanwhile",
             {"last_user_contains": MEANWHILE.prompt},
@@ -136,7 +167,7 @@ def _step(
     label: str,
     match: dict[str, Any],
     *,
-    times: int = 1,
+    times: int | None = 1,
     say: str | None = None,
     call: tuple[str, dict[str, Any]] | None = None,
     fault: dict[str, Any] | None = None,

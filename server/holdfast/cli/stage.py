@@ -18,6 +18,11 @@ from rich.text import Text
 WAIT_LIMIT_S: Final = 30.0
 BAR_CELLS: Final = 24
 
+_RUNG_WORDS: Final = {
+    "onDemand": "compaction by the API",
+    "summary": "summary by the model",
+    "chunks": "summary in parts",
+}
 _FAILURE_WORDS: Final = {"timeout": "gateway time-out", "stalled": "silence", "cut": "cut off"}
 
 
@@ -128,7 +133,10 @@ class Stage:
             case "sessionRecovered":
                 self._note(f"↻ recovered; the server had died while {event['phase']}", "magenta")
             case "compactionRungFailed":
-                self._note(f"✗ summary by the model: {event['reason']} ({event['detail']})", "red")
+                rung = _RUNG_WORDS.get(event["rung"], event["rung"])
+                self._note(f"✗ {rung}: {event['reason']} ({event['detail']})", "red")
+            case "compactionChunkSummarised":
+                self._note(f"■ part {event['number']} of {event['count']} is summarised", "green")
             case "compactionCommitted":
                 self._note("✔ compacted; every record is kept and can be shown", "green")
             case "blockFinished" | "turnEnded":

@@ -52,6 +52,8 @@ def cuts_within_turn(history: History, keep_tokens: int = 0) -> tuple[int, ...]:
 
 
 def _keeping(history: History, legal: list[int], keep_tokens: int) -> tuple[int, ...]:
+    if legal and keep_tokens <= 0:
+        return tuple(reversed(legal))
     tails = _tail_tokens(history)
     kept = tuple(index for index in reversed(legal) if tails[index] >= keep_tokens)
     if not kept:

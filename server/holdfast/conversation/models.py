@@ -50,13 +50,14 @@ _CLASSIC: Final[Fields] = {
     **_MANUAL_OR_OFF,
     "prefill_allowed": True,
     "system_role_allowed": False,
+    "compacts_on_demand": False,
     "media_count_max": 100,
     "pdf_pages_max": 100,
 }
 
 MODELS: Final[Mapping[str, Fields]] = {
-    "claude-fable-5-2": _FABLE,
-    "claude-mythos-5-2": _FABLE,
+    "claude-fable-5-2": {**_FABLE, "compacts_on_demand": False},
+    "claude-mythos-5-2": {**_FABLE, "compacts_on_demand": False},
     "claude-fable-5-1": _FABLE,
     "claude-mythos-5-1": _FABLE,
     "claude-fable-5": {**_UNBOUND, **_ADAPTIVE},
@@ -88,12 +89,14 @@ OLDER_MODEL: Final = re.compile(r"claude-(?:instant|\d|(?:opus|sonnet|haiku)-[34
 _CLOUD: Final[Fields] = {"image_bytes_max": 5 * MEBIBYTE, "body_bytes_max": 20 * MEBIBYTE}
 _LEGACY_BEDROCK: Final[Fields] = {
     **_CLOUD,
+    "compaction_offered": False,
     "auto_cache_allowed": False,
     "tools_required": True,
     "betas_allowed": False,
 }
 _COMPATIBLE: Final[Fields] = {
     **_CLOUD,
+    "compaction_offered": False,
     "system_role_allowed": False,
     "strict_alternation": True,
     "bound_thinking": False,
@@ -110,7 +113,7 @@ _COMPATIBLE: Final[Fields] = {
 
 ENDPOINTS: Final[Mapping[Endpoint, Fields]] = {
     Endpoint.FIRST_PARTY: {},
-    Endpoint.BEDROCK: _CLOUD,
+    Endpoint.BEDROCK: {**_CLOUD, "compaction_offered": False},
     Endpoint.VERTEX: _CLOUD,
     Endpoint.FOUNDRY: {},
     Endpoint.GATEWAY: {**_CLOUD, "auto_cache_allowed": False, "forced_tools_allowed": False},

@@ -1,8 +1,9 @@
 """A history as plain text, for whoever is to summarise it.
 
 Law: no blocks, no thinking, no media, only words: whatever poisons a history cannot poison its
-summary (B07). The same history always gives the same text. Under a limit, long results shrink
-first, then long texts, then messages in the middle go; the beginning and the end stay.
+summary (B07). The same history always gives the same text, and a message that comes later changes
+nothing of those before it. Under a limit, long results shrink first, then long texts, then messages
+in the middle go; the beginning and the end stay.
 """
 
 from __future__ import annotations
@@ -64,14 +65,21 @@ def render(
 
 
 def render_each(history: Sequence[Message], limits: ItemLimits = DEFAULT_LIMITS) -> tuple[str, ...]:
-    """Return each message as text, "" for one that has nothing to show."""
-    names = {
-        block.text_of("id"): block.text_of("name")
-        for message in history
-        for block in message.blocks
-        if block.type == "tool_use"
-    }
-    return tuple(_message(message, limits, names) for message in history)
+    """Return each message as text, "" for one that has nothing to show.
+
+    A message's text depends on itself and on the calls before it, whose names its results tell: so
+    texts of a growing history stay, and what was made of them can be used again.
+    """
+    names: dict[str, str] = {}
+    rendered = []
+    for message in history:
+        names.update(
+            (block.text_of("id"), block.text_of("name"))
+            for block in message.blocks
+            if block.type == "tool_use"
+        )
+        rendered.append(_message(message, limits, names))
+    return tuple(rendered)
 
 
 def _message(message: Message, limits: ItemLimits, names: Mapping[str, str]) -> str:

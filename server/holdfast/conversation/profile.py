@@ -198,7 +198,8 @@ class Profile:
     `image_side_max` for few images, `many_images_side_max` above `many_images` of them.
     `media_count_max` images and `pdf_pages_max` pages fit into one request (R62), and
     `body_bytes_max` bytes of body (R7). `betas_allowed`: beta headers mean something here.
-    `compaction_leads`: a compaction block stands first, once (R92, R93).
+    `compaction_leads`: a compaction block stands first, once (R92, R93). `compacts_on_demand`: the
+    model makes and takes signed compactions, `compaction_offered`: the endpoint lets it (§6).
     """
 
     prefill_allowed: bool = False
@@ -226,6 +227,8 @@ class Profile:
     body_bytes_max: int = 32 * MEBIBYTE
     betas_allowed: bool = True
     compaction_leads: bool = True
+    compacts_on_demand: bool = True
+    compaction_offered: bool = True
     user_blocks: frozenset[str] = USER_BLOCKS
     assistant_blocks: frozenset[str] = ASSISTANT_BLOCKS
     system_blocks: frozenset[str] = SYSTEM_BLOCKS

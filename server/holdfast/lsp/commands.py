@@ -219,9 +219,44 @@ _ROWS: Final = (
         "holdfast.session.undoCompaction",
         p.OnSession,
         session.undo_compaction,
-        "Take the newest compaction back. `compactionId` is null when there is none.",
+        "Take the newest compaction back: the model is sent what it was sent before, byte for "
+        "byte. `compactionId` is null when there is none.",
         _ID,
         {"compactionId": "c_5d01"},
+    ),
+    Command(
+        "holdfast.session.redoCompaction",
+        p.OnSession,
+        session.redo_compaction,
+        "Put back the compaction that was taken back last, until another one comes into force. "
+        "`compactionId` is null when there is none.",
+        _ID,
+        {"compactionId": "c_5d01"},
+    ),
+    Command(
+        "holdfast.session.compactions",
+        p.OnSession,
+        session.compactions,
+        "Say what became of each compaction, the oldest first. `state` is `running`, `committed`, "
+        "`undone` or `ended` (it never came into force; `outcome` is `cancelled`, `superseded` or "
+        "`pointless`). `rung` is the step of the ladder that held, or the last one tried: "
+        "`cleared` (old outputs left out), `onDemand` (the API's own compaction), `summary`, "
+        "`chunks`, `digest` (made without the model) or `floor`. `attempts` are the tries that did "
+        "not hold, each with its reason. `tokensMeasured` is what the API counted afterwards; the "
+        "other sizes are estimates. `label`, `sizes` and `reasons` say it in plain words; `report` "
+        "says all of it for people, in Markdown.",
+        _ID,
+        {"compactions": [examples.COMPACTION], "report": "# Compactions of “Fix the parser”\n"},
+    ),
+    Command(
+        "holdfast.session.compactionText",
+        p.CompactionTextParams,
+        session.compaction_text,
+        "Return, in Markdown, what a compaction covers (`part` `covered`) or what stands for it "
+        "(`summary`), to be shown or compared. Very long texts are clipped in the middle; "
+        "`holdfast.session.export` has everything.",
+        {**_ID, "compactionId": "c_5d01", "part": "summary"},
+        {"title": "Summary of Fix the parser", "text": "# Summary of Fix the parser\n"},
     ),
     Command(
         "holdfast.session.repair",
@@ -233,34 +268,7 @@ _ROWS: Final = (
         'it for people, in Markdown. With `undo: "r_1"` that repair is taken back, and the result '
         'is `{"undone": "r_1"}`.',
         {**_ID, "dryRun": True},
-        {
-            "findings": [
-                {
-                    "rule": "R40",
-                    "severity": "error",
-                    "message": 3,
-                    "block": 1,
-                    "detail": "tool_use ids were found without tool_result blocks",
-                    "origin": "17",
-                }
-            ],
-            "repairs": [
-                {"rule": "R40", "origin": "17", "action": "insert a result", "kept": "everything"}
-            ],
-            "applied": False,
-            "changes": [
-                {
-                    "origin": "17",
-                    "before": "assistant: [called run: {}]",
-                    "after": "assistant: [called run: {}]\nuser: [Result of a tool call]",
-                    "rules": ["R40"],
-                    "actions": ["insert a result"],
-                    "kept": ["everything"],
-                }
-            ],
-            "inForce": ["r_9"],
-            "report": "# Repair of “Fix the parser”\n",
-        },
+        examples.REPAIR,
     ),
     Command(
         "holdfast.turn.send",

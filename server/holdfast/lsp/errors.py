@@ -55,6 +55,7 @@ ERROR_CODES: Final[Mapping[type[Exception], Row]] = {
     api.UnknownQuestion: Row(INVALID_PARAMS),
     api.UnknownPrompt: Row(INVALID_PARAMS),
     api.UnknownToolCall: Row(INVALID_PARAMS),
+    api.UnknownCompaction: Row(INVALID_PARAMS),
     api.BadPrompt: Row(INVALID_PARAMS),
     api.UnknownModel: Row(INVALID_PARAMS),
     api.UnsupportedFormat: Row(INVALID_PARAMS),

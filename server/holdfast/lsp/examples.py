@@ -29,8 +29,38 @@ SESSION: Final[dict[str, Any]] = {
     "questions": [],
     "todos": [],
     "queue": [],
-    "compactions": [],
+    "compactions": ["c_5d01"],
+    "undoneCompactions": [],
+    "compactionRung": "summary",
     "repairs": [],
+}
+
+COMPACTION: Final[dict[str, Any]] = {
+    "compactionId": "c_5d01",
+    "trigger": "auto",
+    "state": "committed",
+    "startedAt": 1770000005000,
+    "tokensBefore": 151200,
+    "rung": "chunks",
+    "durationMs": 41200,
+    "tokensAfter": 38100,
+    "tokensMeasured": 39420,
+    "model": "claude-opus-5-5",
+    "attempts": [
+        {
+            "rung": "summary",
+            "attempt": 1,
+            "reason": "timeout",
+            "detail": "Gateway Time-out",
+            "elapsedMs": 30100,
+        }
+    ],
+    "chunks": {"done": 4, "count": 4},
+    "outcome": "",
+    "detail": "",
+    "label": "summaries of chunks, in force",
+    "sizes": "151,200 → 39,420 tokens · 41.2 s",
+    "reasons": "summary by the model: timeout",
 }
 
 TOOL_ITEM: Final[dict[str, Any]] = {
@@ -60,4 +90,31 @@ PROMPT_ITEM: Final[dict[str, Any]] = {
     "promptId": "p_1",
     "text": "Fix the parser.",
     "state": "sent",
+}
+
+REPAIR: Final[dict[str, Any]] = {
+    "findings": [
+        {
+            "rule": "R40",
+            "severity": "error",
+            "message": 3,
+            "block": 1,
+            "detail": "tool_use ids were found without tool_result blocks",
+            "origin": "17",
+        }
+    ],
+    "repairs": [{"rule": "R40", "origin": "17", "action": "insert a result", "kept": "everything"}],
+    "applied": False,
+    "changes": [
+        {
+            "origin": "17",
+            "before": "assistant: [called run: {}]",
+            "after": "assistant: [called run: {}]\nuser: [Result of a tool call]",
+            "rules": ["R40"],
+            "actions": ["insert a result"],
+            "kept": ["everything"],
+        }
+    ],
+    "inForce": ["r_9"],
+    "report": "# Repair of “Fix the parser”\n",
 }

@@ -134,6 +134,13 @@ class CompactParams(OnSession, frozen=True):
     work_done_token: int | str | None = None
 
 
+class CompactionTextParams(OnSession, frozen=True):
+    """`covered` is what the compaction stands for, `summary` what stands for it."""
+
+    compaction_id: Id
+    part: Literal["covered", "summary"] = "covered"
+
+
 class RepairParams(OnSession, frozen=True):
     """`dryRun` only reports; `undo` takes back the repair with this id instead."""
 

@@ -14,6 +14,8 @@ from typing import Literal, Protocol, TypeAlias
 from holdfast.agent.api import (
     Accepted,
     Batch,
+    CompactionReports,
+    CompactionText,
     ExportFormat,
     OpenedItems,
     ReadableMessage,
@@ -119,6 +121,20 @@ class Supervisor(Protocol):
 
     async def undo_compaction(self, session_id: str) -> str | None:
         """Take the newest compaction back and return its id; None when there is none."""
+        ...
+
+    async def redo_compaction(self, session_id: str) -> str | None:
+        """Put back what was taken back last and return its id; None when there is none."""
+        ...
+
+    async def compactions(self, session_id: str) -> CompactionReports:
+        """Return what became of each compaction."""
+        ...
+
+    async def compaction_text(
+        self, session_id: str, compaction_id: str, part: Literal["covered", "summary"]
+    ) -> CompactionText:
+        """Return what a compaction covers, or what stands for it."""
         ...
 
     async def repair(self, session_id: str, *, dry_run: bool) -> RepairReport:

@@ -1,9 +1,9 @@
 """What a person sees of long work: compactions, and waits for the model.
 
-Law: every compaction that runs is shown once on every connection that cares about its session,
-from its start to its end in the journal; what the journal says decides, statuses only fill in how
-far it is. A turn in trouble is one bar from its first wait until it moves again, not one for each
-attempt (P7).
+Law: every compaction that takes time or was asked for is shown once on every connection that cares
+about its session, from its start to its end in the journal; what the journal says decides, statuses
+only fill in how far it is. A turn in trouble is one bar from its first wait until it moves again,
+not one for each attempt (P7).
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from typing import Final
 
+from holdfast.agent import compaction_words
 from holdfast.agent.api import Batch, CompactionProgress, SessionView, Status
 from holdfast.lsp.bars import Bar, Link, Look, Token
 from holdfast.lsp.port import Supervisor
@@ -23,16 +24,23 @@ from holdfast.session.events import (
     CompactionCommitted,
     CompactionEnd,
     CompactionEnded,
+    CompactionPrepared,
     CompactionStarted,
 )
 
 WAIT_SHOWN_AFTER_S: Final = 0.5
+COMPACTION_SHOWN_AFTER_S: Final = 0.1
+"""What begins by itself and is over at once (old outputs left out, nothing to remove) is a notice,
+not a flashing bar. What a person asked for is always shown."""
 END_TIMEOUT_S: Final = 1.0
 
 _ENDS: Final = {
     CompactionEnd.CANCELLED: "Cancelled; nothing was changed.",
     CompactionEnd.SUPERSEDED: "Not needed any more.",
+    CompactionEnd.POINTLESS: "Nothing could be made smaller.",
 }
+_DONE: Final = "Done. The whole history stays readable."
+_UNFOLLOWED: Final = "Not followed any more."
 
 
 class Expected:
@@ -57,7 +65,8 @@ class SessionProgress:
         self.session_id = session_id
         self._progress = progress
         self._compactions: dict[str, list[Bar]] = {}
-        self._over: set[str] = set()
+        self._over: dict[str, str] = {}
+        self._made: dict[str, str] = {}
         self._latest: dict[str, tuple[CompactionProgress, int]] = {}
         self._wait: Bar | None = None
         self._status = Status(session_id, "idle")
@@ -72,19 +81,24 @@ class SessionProgress:
 
     def seen(self, view: SessionView) -> None:
         """Begin with a session as it is."""
-        self._over.update(view.compactions)
+        self._over |= dict.fromkeys(view.compactions, _DONE)
         self.status(view.status)
 
     def batch(self, batch: Batch) -> None:
         """Take what has happened."""
         for record in batch.events:
             match record.event:
-                case CompactionStarted(compaction_id=started):
-                    self._begin(started)
+                case CompactionStarted(compaction_id=started, trigger=trigger):
+                    self._begin(started, asked=trigger == "manual")
+                case CompactionPrepared(compaction_id=made, rung=rung, tokens_after=tokens):
+                    self._made[made] = (
+                        f"Made: {compaction_words.MADE[rung]}, about {tokens:,} tokens in all. "
+                    )
                 case CompactionCommitted(compaction_id=done):
-                    self._end(done, "Done. The whole history stays readable.")
-                case CompactionEnded(compaction_id=done, outcome=outcome):
-                    self._end(done, _ENDS[outcome])
+                    self._end(done, f"{self._made.pop(done, '')}{_DONE}")
+                case CompactionEnded(compaction_id=done, outcome=outcome, detail=detail):
+                    more = f" {detail}" if outcome is CompactionEnd.POINTLESS and detail else ""
+                    self._end(done, f"{_ENDS[outcome]}{more}")
                 case _:
                     pass
         if batch.status is not None:
@@ -115,7 +129,8 @@ class SessionProgress:
         if expected.taken or expected.compaction_id is None:
             return
         if expected.compaction_id in self._over:
-            self._take(expected, expected.compaction_id).end("Done.")
+            over = self._over[expected.compaction_id]
+            self._take(expected, expected.compaction_id).end(over)
         elif expected.compaction_id in self._compactions:
             bar = self._take(expected, expected.compaction_id)
             self._compactions[expected.compaction_id].append(bar)
@@ -123,16 +138,17 @@ class SessionProgress:
     def end(self) -> None:
         """End all bars."""
         for compaction_id in list(self._compactions):
-            self._end(compaction_id, "Not followed any more.")
-        self._end_wait("Not followed any more.")
+            self._end(compaction_id, _UNFOLLOWED)
+        self._end_wait(_UNFOLLOWED)
 
-    def _begin(self, compaction_id: str) -> None:
+    def _begin(self, compaction_id: str, *, asked: bool = False) -> None:
         if compaction_id in self._compactions or compaction_id in self._over:
             return
         wanted = [e for e in self.expected if e.compaction_id in (None, compaction_id)]
         bars = [self._take(expected, compaction_id) for expected in wanted]
         if not bars and self._progress.supported:
-            bars.append(self._compaction_bar(compaction_id, None))
+            delay_s = 0.0 if asked else COMPACTION_SHOWN_AFTER_S
+            bars.append(self._compaction_bar(compaction_id, None, delay_s))
         self._compactions[compaction_id] = bars
 
     def _take(self, expected: Expected, compaction_id: str) -> Bar:
@@ -140,18 +156,22 @@ class SessionProgress:
         self.expected = [other for other in self.expected if other is not expected]
         return self._compaction_bar(compaction_id, expected.token)
 
-    def _compaction_bar(self, compaction_id: str, token: Token | None) -> Bar:
+    def _compaction_bar(self, compaction_id: str, token: Token | None, delay_s: float = 0.0) -> Bar:
         return self._progress.bar(
             "Holdfast: compacting the conversation",
             lambda: self._compaction_look(compaction_id),
             lambda supervisor: supervisor.cancel_compaction(self.session_id),
             token=token,
+            delay_s=delay_s,
         )
 
     def _end(self, compaction_id: str, message: str) -> None:
-        self._over.add(compaction_id)
+        self._over[compaction_id] = message
         self._latest.pop(compaction_id, None)
-        for bar in self._compactions.pop(compaction_id, ()):
+        self._made.pop(compaction_id, None)
+        waiting = [e for e in self.expected if e.compaction_id == compaction_id]
+        late = [self._take(expected, compaction_id) for expected in waiting]
+        for bar in (*self._compactions.pop(compaction_id, ()), *late):
             bar.end(message)
 
     def _end_wait(self, message: str) -> None:
@@ -170,7 +190,8 @@ class SessionProgress:
             return Look("starting", 0)
         progress, seen_at_ms = self._latest[compaction_id]
         now_ms = self._progress.now_ms()
-        parts = [progress.step, f"{(progress.elapsed_ms + now_ms - seen_at_ms) // 1000} s"]
+        parts = compaction_words.how_far(progress)
+        parts.append(f"{(progress.elapsed_ms + now_ms - seen_at_ms) // 1000} s")
         if progress.attempt > 1:
             parts.append(f"attempt {progress.attempt}")
         if progress.cause:

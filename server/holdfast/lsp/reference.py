@@ -85,14 +85,21 @@ person's input for its command first.
 ```json
 {"sessionId": "s_8f2c", "phase": "waiting", "reason": "overloaded", "message": "Overloaded",
  "attempt": 2, "retryAt": 1770000012000, "label": "waiting, compacting 40 %",
- "progress": {"compactionId": "c_5d01", "step": "asking the model for a summary",
-              "percentage": 40, "elapsedMs": 4200, "attempt": 1, "receivedChars": 812},
+ "progress": {"compactionId": "c_5d01", "rung": "chunks", "step": "asking the model for a summary",
+              "percentage": 40, "elapsedMs": 4200, "attempt": 1, "receivedTokens": 203,
+              "chunk": 2, "chunks": 5},
  "banner": {"tone": "warning", "title": "Trying again", "due": 1770000012000,
             "text": "The API is overloaded. Attempt 2. Nothing is lost.",
             "raw": "status: 529\\ntype: overloaded_error\\nmessage: Overloaded",
             "actions": [{"title": "Retry now", "command": "holdfast.turn.retry",
                          "argument": {"sessionId": "s_8f2c"}, "primary": true}]}}
 ```
+
+`progress` is there while a compaction is prepared: `rung` is the step of the ladder (as in
+`holdfast.session.compactions`), `step` what is happening, in plain words, `chunk` of `chunks` how
+many parts of the history are summarised, `receivedTokens` an estimate of what has arrived,
+`attempt` counts tries of one rung, `cause` is why the last one did not hold, and `retryAt` when the
+next one begins. `percentage` never goes back.
 
 `holdfast/sessions`: to a connection that asked `holdfast.session.list` with `follow`. `sessions`
 holds the lines that are new or look different now, whole, `removed` the ids that are gone. Text
@@ -132,8 +139,10 @@ out.
 
 The state of a tool call is `writing`, `requested`, `asking`, `running`, `finished`, `failed`,
 `refused`, `interrupted`, `notStarted` or `unknown`. The code of a notice is `compacted`,
-`compactionUndone`, `repaired`, `repairUndone`, `rewound`, `recovered`, `cut`, `requestFailed`,
-`paused`, `stopped`, `refused`, `modelSelected`, `imported` or `forked`.
+`compactionPointless`, `compactionRecast`, `compactionRedone`, `compactionUndone`, `repaired`,
+`repairUndone`, `rewound`, `recovered`, `cut`, `requestFailed`, `paused`, `stopped`, `refused`,
+`modelSelected`, `imported` or `forked`. An action with the command
+`holdfast.session.compactionText` asks the client to show the text that it returns.
 
 Changes are applied in order:
 
@@ -152,9 +161,9 @@ is at when its changes are applied: `sinceSeq` when it opens the session again.
 Every compaction, and every turn that waits for the model, is shown by work-done progress on each
 connection that created the session, opened it or sent to it, if the client has
 `window.workDoneProgress`: `create`, one `begin`, a `report` at least every second, one `end`.
-`window/workDoneProgress/cancel` cancels the compaction, or stops the turn. `workDoneToken` in the
-argument of `holdfast.session.compact` is used instead of a token of ours, and stays valid until its
-`end`.
+`window/workDoneProgress/cancel` cancels the compaction at once, however far it is, or stops the
+turn. `workDoneToken` in the argument of `holdfast.session.compact` is used instead of a token of
+ours, and stays valid until its `end`.
 
 ## Questions
 

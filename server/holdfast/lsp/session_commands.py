@@ -192,6 +192,25 @@ async def undo_compaction(ls: HoldfastServer, params: p.OnSession) -> Any:
     return {"compactionId": await supervisor.undo_compaction(params.session_id)}
 
 
+async def redo_compaction(ls: HoldfastServer, params: p.OnSession) -> Any:
+    """Put back the compaction that was taken back last."""
+    supervisor = await ls.supervisor()
+    return {"compactionId": await supervisor.redo_compaction(params.session_id)}
+
+
+async def compactions(ls: HoldfastServer, params: p.OnSession) -> Any:
+    """Say what became of each compaction."""
+    supervisor = await ls.supervisor()
+    return wire.plain(await supervisor.compactions(params.session_id))
+
+
+async def compaction_text(ls: HoldfastServer, params: p.CompactionTextParams) -> Any:
+    """Return what a compaction covers, or what stands for it."""
+    supervisor = await ls.supervisor()
+    found = await supervisor.compaction_text(params.session_id, params.compaction_id, params.part)
+    return wire.plain(found)
+
+
 async def repair(ls: HoldfastServer, params: p.RepairParams) -> Any:
     """Check the history and mend it, or take a repair back."""
     supervisor = await ls.supervisor()

@@ -13,8 +13,9 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import aclosing, asynccontextmanager
 from typing import TYPE_CHECKING, Final
 
+from holdfast.conversation.profile import ON_DEMAND
 from holdfast.model import capabilities as catalogue
-from holdfast.model import request_body
+from holdfast.model import compaction, request_body
 from holdfast.model.assembly import Assembler
 from holdfast.model.credentials import Credentials
 from holdfast.model.port import Capabilities, ModelFailed, ModelRequest, StreamItem
@@ -129,7 +130,7 @@ class AnthropicModel:
     async def _list_models(self) -> tuple[Capabilities, ...]:
         credentials = self._usable_credentials()
         wire = await self._wire()
-        self._listed = catalogue.from_listing(await wire.models(credentials))
+        self._listed = catalogue.from_listing(await _listing(wire, credentials))
         return self._listed
 
     def _can_list(self) -> bool:
@@ -185,8 +186,20 @@ async def _items(opened: EventStream, credentials: Credentials) -> AsyncGenerato
             yield item
 
 
+async def _listing(wire: Wire, credentials: Credentials) -> object:
+    """Ask for the models, with what the beta header adds (§5.3), or without where it is refused."""
+    try:
+        return await wire.models(credentials, (ON_DEMAND,))
+    except ModelFailed as failed:
+        if failed.failure.kind is not FailureKind.INVALID_REQUEST:
+            raise
+    return await wire.models(credentials)
+
+
 def _betas(request: ModelRequest) -> tuple[str, ...]:
-    return (request_body.BINDING_BETA,) if request.drop_mismatched_thinking else ()
+    """Return the beta headers that follow from what the request holds (R31, R72, R91)."""
+    binding = (request_body.BINDING_BETA,) if request.drop_mismatched_thinking else ()
+    return (*binding, *compaction.betas(request.compaction, request.messages))
 
 
 def _load(base_url: str | None, transport: httpx2.AsyncBaseTransport | None) -> Wire:

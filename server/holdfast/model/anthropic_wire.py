@@ -125,7 +125,7 @@ class Wire:
             raise self._refused(error, credentials) from error
         return _decoded(response, "The count of tokens", credentials)
 
-    async def models(self, credentials: Credentials) -> Any:
+    async def models(self, credentials: Credentials, betas: Sequence[str] = ()) -> Any:
         """Return the decoded answer of `GET /v1/models`. Raises `ModelFailed`."""
         try:
             async with asyncio.timeout(MODELS_TIMEOUT_S):
@@ -133,7 +133,7 @@ class Wire:
                     "/v1/models",
                     cast_to=httpx2.Response,
                     options={
-                        "headers": self._headers(credentials),
+                        "headers": self._headers(credentials, betas),
                         "params": {"limit": 1000},
                         "timeout": _timeout(MODELS_TIMEOUT_S),
                     },

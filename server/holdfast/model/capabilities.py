@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from holdfast.conversation.models import model_id
+from holdfast.conversation.models import model_id, profile_of
 from holdfast.model.port import Capabilities
 
 DEFAULT_WINDOW_TOKENS: Final = 200_000
@@ -51,13 +51,13 @@ def from_table(model: str) -> Capabilities:
     known = TABLE.get(model_id(model))
     if known is None:
         return Capabilities(model, DEFAULT_WINDOW_TOKENS, DEFAULT_OUTPUT_TOKENS, "default")
-    return Capabilities(model, *known, "table")
+    return Capabilities(model, *known, "table", profile_of(model).compacts_on_demand)
 
 
 def from_listing(listing: Any) -> tuple[Capabilities, ...]:
     """Read the answer of `GET /v1/models`. Total: what is no model is passed over.
 
-    A listed model without sizes gets those of the table.
+    What the list does not say of a model is taken from the table.
     """
     entries = listing.get("data") if isinstance(listing, Mapping) else None
     if not isinstance(entries, list):
@@ -73,13 +73,26 @@ def _from_entry(entry: Mapping[str, Any]) -> Capabilities:
     known = from_table(entry["id"])
     window_tokens = _tokens(entry.get("max_input_tokens"))
     max_output_tokens = _tokens(entry.get("max_tokens"))
-    if window_tokens is None and max_output_tokens is None:
+    compacts = _compacts(entry.get("capabilities"))
+    if window_tokens is None and max_output_tokens is None and compacts is None:
         return known
     return Capabilities(
         known.model,
         window_tokens or known.window_tokens,
         max_output_tokens or known.max_output_tokens,
         "endpoint",
+        known.compaction if compacts is None else compacts,
+    )
+
+
+def _compacts(listed: Any) -> bool | None:
+    """Return whether a model is listed as compacting on demand; None when nothing is said."""
+    offer = listed.get("compaction") if isinstance(listed, Mapping) else None
+    if not isinstance(offer, Mapping) or not isinstance(offer.get("supported"), bool):
+        return None
+    way = offer.get("summarize")
+    return bool(offer["supported"]) and not (
+        isinstance(way, Mapping) and way.get("supported") is False
     )
 
 

@@ -27,6 +27,9 @@ class ModelRequest:
     With `tools_allowed` False the tools are sent but may not be called. With
     `drop_mismatched_thinking` the API passes over thinking that is bound to another history instead
     of refusing it (R72). Without `cache_marks` nothing is marked for the prompt cache (R82).
+    With `compaction` set the API is asked to compact `messages` instead of answering them
+    (specification §6, on demand): the answer is one block of the type `compaction` and ends with
+    the stop reason `compaction`; a text that is not empty takes the place of its own instructions.
     """
 
     model: str
@@ -39,6 +42,7 @@ class ModelRequest:
     tools_allowed: bool = True
     drop_mismatched_thinking: bool = False
     cache_marks: bool = True
+    compaction: str | None = None
 
 
 @attrs.frozen
@@ -109,12 +113,16 @@ class ModelFailed(Exception):
 
 @attrs.frozen
 class Capabilities:
-    """What one model can do. Sizes in tokens; `source` is `endpoint`, `table` or `default`."""
+    """What one model can do. Sizes in tokens; `source` is `endpoint`, `table` or `default`.
+
+    `compaction` says that it compacts on demand (`ModelRequest.compaction`).
+    """
 
     model: str
     window_tokens: int
     max_output_tokens: int
     source: str = "default"
+    compaction: bool = False
 
 
 class Model(Protocol):

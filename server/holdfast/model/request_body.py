@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from holdfast.conversation import encoding
 from holdfast.conversation.history import USER, Block, Message
+from holdfast.model import compaction
 from holdfast.model.port import ModelRequest
 
 # Above this many characters of content the body is built in a worker thread.
@@ -41,6 +42,8 @@ def build(request: ModelRequest, *, cache_marks: bool = True) -> bytes:
     `thinking` and sampling parameters are left out: every current model takes that (R14, R65).
     """
     answer = [f'"max_tokens":{request.max_output_tokens}', '"stream":true']
+    if request.compaction is not None:
+        answer.append(compaction.parameter(request.compaction))
     return f"{{{','.join([*_prompt(request, cache_marks=cache_marks), *answer])}}}".encode()
 
 

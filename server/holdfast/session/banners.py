@@ -13,7 +13,7 @@ from typing import Any, Final, Literal, TypeAlias
 import attrs
 
 from holdfast.session.failures import POLICIES, Failure, FailureKind, raw_words
-from holdfast.session.state import COMPACTION_CANCELLED, INTERRUPTED, Phase
+from holdfast.session.state import COMPACTION_CANCELLED, INTERRUPTED, NO_ROOM, Phase
 
 Tone: TypeAlias = Literal["info", "warning", "error"]
 
@@ -75,6 +75,7 @@ _PAUSED_FOR: Final[Mapping[str, tuple[_Offer, ...]]] = {
     FailureKind.INVALID_REQUEST: (_EDIT, _OTHER_MODEL, _CONTINUE, _DIAGNOSE),
     INTERRUPTED: (_CONTINUE, _EDIT, _STOP),
     COMPACTION_CANCELLED: (_CONTINUE, _OTHER_MODEL, _STOP),
+    NO_ROOM: (_OTHER_MODEL, _EDIT, _CONTINUE),
     STORAGE: (_DIAGNOSE,),
 }
 """What is offered for the reason of a pause, the likeliest remedy first; others get `_PAUSED`."""

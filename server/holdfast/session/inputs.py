@@ -50,21 +50,6 @@ class Limits:
     profile: Profile = DEFAULT
     tools: tuple[str, ...] = ()
 
-    @property
-    def soft_tokens(self) -> int:
-        """From here on a compaction is prepared beside the session."""
-        return int(self.window_tokens * self.soft_mark) - self.overhead_tokens
-
-    @property
-    def hard_tokens(self) -> int:
-        """No request is sent above this without a compaction."""
-        return int(self.window_tokens * self.hard_mark) - self.overhead_tokens
-
-    @property
-    def keep_tokens(self) -> int:
-        """How much of the recent history a compaction keeps verbatim."""
-        return int(self.window_tokens * self.keep_fraction)
-
 
 @attrs.frozen
 class Env:
@@ -228,24 +213,45 @@ class CompactAsked:
 
 @attrs.frozen
 class RungFailed:
-    """A rung of the compaction ladder did not hold."""
+    """A try of a rung of the compaction ladder did not hold. See `CompactionRungFailed`."""
 
     compaction_id: str
     rung: Rung
     attempt: int
     reason: str
     detail: str = ""
+    input_tokens: int = 0
+    elapsed_ms: int = 0
+
+
+@attrs.frozen
+class ChunkReady:
+    """A chunk was summarised. See `CompactionChunkSummarised`."""
+
+    compaction_id: str
+    key: str
+    number: int
+    count: int
+    summary: str
+    model: str = ""
+    usage: Usage = attrs.field(factory=Usage)
+    elapsed_ms: int = 0
 
 
 @attrs.frozen
 class CompactionReady:
-    """A summary that passed the acceptance bar; `model` wrote it, if one did."""
+    """A summary that passed the acceptance bar; `model` wrote it, if one did.
+
+    `block` is the API's signed compaction, whose readable content `summary` is.
+    """
 
     compaction_id: str
     rung: Rung
     summary: str
     model: str = ""
     usage: Usage = attrs.field(factory=Usage)
+    block: Block | None = None
+    elapsed_ms: int = 0
 
 
 @attrs.frozen
@@ -283,6 +289,7 @@ Input: TypeAlias = (
     | Restarted
     | CompactAsked
     | RungFailed
+    | ChunkReady
     | CompactionReady
     | CancelCompaction
     | Note
@@ -376,10 +383,10 @@ class WakeAt:
 
 @attrs.frozen
 class PrepareCompaction:
-    """Prepare a summary beside the session; `digest_only` when there is no time for the model."""
+    """Prepare a summary beside the session, beginning at the rung `first` and going down."""
 
     compaction_id: str
-    digest_only: bool
+    first: Rung
 
 
 @attrs.frozen

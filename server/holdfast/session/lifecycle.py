@@ -200,6 +200,7 @@ def _completed(step: Step, given: inp.Completed) -> None:
     turn = state.turn
     if turn is None or not state.requested or model_calls.went_on(step, given):
         return
+    unmeasured = state.unmeasured
     step.emit(
         ev.ResponseFinished(
             message_id=given.message_id,
@@ -208,6 +209,7 @@ def _completed(step: Step, given: inp.Completed) -> None:
             detail=given.detail,
         )
     )
+    compaction.measured(step, unmeasured)
     if state.calls:
         tool_calls.begin(step, cut_last=given.stop_reason == "max_tokens")
         return
@@ -236,6 +238,7 @@ _DECISIONS: Final[dict[type[Any], Callable[[Step, Any], None]]] = {
     inp.Answered: _answered,
     inp.CompactAsked: _compact_asked,
     inp.RungFailed: compaction.rung_failed,
+    inp.ChunkReady: compaction.chunk_ready,
     inp.CompactionReady: compaction.ready,
     inp.CancelCompaction: compaction.cancelled,
 }

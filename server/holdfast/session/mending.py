@@ -14,6 +14,7 @@ from holdfast.conversation import tokens
 from holdfast.session import events as ev
 from holdfast.session import inputs as inp
 from holdfast.session import refusals, sizes, view
+from holdfast.session.compaction import budget
 from holdfast.session.edits import edits_of, notes_of
 from holdfast.session.failures import POLICIES, Failure, FailureKind
 from holdfast.session.ladder import EXTRA_REQUESTS_MAX, Case, Outcome, Verdict
@@ -168,10 +169,10 @@ def fit(step: Step, *, refused_for_size: bool = False) -> bool:
     """
     state = step.state
     limits = step.env.limits
-    bytes_max = min(limits.profile.body_bytes_max, state.body_bytes_max or sizes.NO_LIMIT)
-    bytes_max -= limits.overhead_bytes
+    bytes_max = budget.bytes_max(state, limits)
     messages = view.messages(state)
-    if not refused_for_size and sizes.at_most(messages) <= bytes_max:
+    step.body_bytes = sizes.at_most(messages)
+    if not refused_for_size and step.body_bytes <= bytes_max:
         return False
     change = sizes.shrunk(Sent(messages, state.dropping, frozenset(state.left_out)), bytes_max)
     if change is None:

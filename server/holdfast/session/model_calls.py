@@ -13,6 +13,7 @@ from holdfast.session import compaction, mending, view
 from holdfast.session import events as ev
 from holdfast.session import inputs as inp
 from holdfast.session import preflight as checks
+from holdfast.session.compaction import budget
 from holdfast.session.failures import POLICIES, Failure, FailureKind, Policy, Remedy
 from holdfast.session.pausing import pause
 from holdfast.session.state import Phase, Turn
@@ -65,6 +66,7 @@ def preflight(step: Step, *, sending: bool = False) -> None:
     """
     state = step.state
     profile = step.env.limits.profile
+    compaction.recast(step)
     for part in (lambda: state.messages, lambda: view.messages(state)):
         if not checks.check(view.messages(state), profile, sending=sending):
             return
@@ -83,12 +85,19 @@ def failed(step: Step, given: inp.Failed) -> None:
     if state.response is not None and state.response.started:
         step.emit(ev.ResponseCut(cause=ev.CutCause.FAILURE, detail=failure.message))
     size = mending.body_bytes(state) if failure.kind is FailureKind.TOO_LARGE else 0
+    too_long = failure.kind is FailureKind.TOO_LONG
     room = turn.answer_tokens
     step.emit(
         ev.RequestFailed(
-            turn_id=turn.turn_id, attempt=turn.attempts + 1, failure=failure, body_bytes=size
+            turn_id=turn.turn_id,
+            attempt=turn.attempts + 1,
+            failure=failure,
+            body_bytes=size,
+            context_tokens=budget.context_tokens(state, step.env.limits) if too_long else 0,
         )
     )
+    if compaction.refused(step, failure):
+        return  # It is sent again with the text of the compaction.
     if mending.is_filtered(failure):
         step.emit(ev.TurnEnded(turn_id=turn.turn_id, reason=ev.TurnEnd.REFUSED))
         next_turn(step)

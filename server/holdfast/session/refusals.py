@@ -20,6 +20,12 @@ from holdfast.session.failures import Failure, FailureKind
 TOKENS_MIN: Final = 1_000
 """An answer must have at least this much room; a window that is said to be smaller is misread."""
 
+GUESSED_WINDOW_MIN: Final = 4_000
+"""No refusal without a number is taken for one of the window when less was sent."""
+
+GUESSED_SHARE: Final = 0.95
+"""So much of what was refused is taken for the window when no number is named."""
+
 MARGIN_TOKENS: Final = 16
 """Kept free when an answer is made smaller: some servers are over by exactly one token (A24)."""
 
@@ -180,8 +186,11 @@ class Lesson:
     no_cache_marks: bool = False
 
 
-def lesson(failure: Failure, sent_bytes: int = 0) -> Lesson:
-    """Read what a refusal says of the endpoint (A24, A25). `sent_bytes`: how large it was."""
+def lesson(failure: Failure, sent_bytes: int = 0, sent_tokens: int = 0) -> Lesson:
+    """Read what a refusal says of the endpoint (A24, A25). `sent_...`: how large it was.
+
+    One for its length that names no number still says that less than this fits (B06, B19).
+    """
     words = failure.message
     if _NO_MARKS.search(words):
         return Lesson(no_cache_marks=True)
@@ -193,6 +202,8 @@ def lesson(failure: Failure, sent_bytes: int = 0) -> Lesson:
         return Lesson(answer_tokens=room, window_tokens=_enough(window))
     if found := _TOO_LONG.search(words):
         return Lesson(window_tokens=_enough(int(found[2])))
+    if failure.kind is FailureKind.TOO_LONG and sent_tokens >= GUESSED_WINDOW_MIN:
+        return Lesson(window_tokens=int(sent_tokens * GUESSED_SHARE))
     if failure.kind is FailureKind.TOO_LARGE:
         return Lesson(body_bytes=_byte_cap(words, sent_bytes))
     return Lesson()

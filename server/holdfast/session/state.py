@@ -7,7 +7,7 @@ without a result cannot be represented in a finished history (P2).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
 from typing import Final
 
@@ -92,7 +92,8 @@ class Turn:
 
     `refusals` counts how often the request itself was refused since the last progress;
     `examining` is whether it is being found out why; `repairs` are what was changed for it.
-    `answer_tokens` is the room that the API said there is for the answer.
+    `answer_tokens` is the room that the API said there is for the answer. `insisted`: a person
+    wants the request sent although by our count it does not fit.
     """
 
     turn_id: str
@@ -106,6 +107,7 @@ class Turn:
     examining: bool = False
     repairs: list[str] = attrs.Factory(list)
     answer_tokens: int | None = None
+    insisted: bool = False
 
 
 @attrs.define
@@ -154,23 +156,72 @@ class Wait:
 class Compaction:
     """A compaction that was committed: `summary` stands for all before the record `cut_origin`,
     or up to the record `known_origin`, the last when it was committed, if that is empty.
+
+    An empty summary stands for nothing: only outputs are left out. `cleared` says of which calls,
+    and how many bytes of each stay. A signed `block` is sent instead of the summary, and `facts`
+    after the record `known_origin`. `model` made it, if one did. `measured` is what the API counted
+    for the first request after it, in tokens. `unbound_before` is what `unbound_origin` was before.
     """
 
     compaction_id: str
     summary: str
     cut_origin: str
     known_origin: str
+    rung: Rung = Rung.SUMMARY
+    block: Block | None = None
+    facts: str = ""
+    cleared: Mapping[str, int] = attrs.field(factory=dict)
+    model: str = ""
+    measured: int | None = None
+    unbound_before: str = ""
 
     @property
     def origin(self) -> str:
         """The origin of the message that the summary is in the view."""
         return f"compaction.{self.compaction_id}"
 
+    @property
+    def facts_origin(self) -> str:
+        """The origin of the message that the facts behind a signed block are in the view."""
+        return f"{self.origin}.facts"
+
+
+@attrs.frozen
+class Undone:
+    """A compaction that was taken back, and what `unbound_origin` was while it was in force.
+
+    That holds again when it is put back while `head` is still the newest record.
+    """
+
+    compaction: Compaction
+    unbound_origin: str
+    head: str
+
+
+@attrs.frozen
+class Latch:
+    """An automatic compaction removed nothing, or would not: when the context had this many tokens,
+    by this model's count, in a history of so many messages.
+    """
+
+    tokens: int
+    model: str
+    messages: int
+
+
+@attrs.frozen
+class Calibration:
+    """What the API counted for messages against what was estimated for the same, in tokens."""
+
+    counted: int = 0
+    estimated: int = 0
+
 
 @attrs.define
 class RunningCompaction:
     """A compaction that is being prepared, or prepared and not yet committed. `prefix_version` is
-    that of the history it was begun for.
+    that of the history it was begun for. `failed` counts the tries of each rung that did not hold,
+    before and after a restart.
     """
 
     started: CompactionStarted
@@ -178,17 +229,27 @@ class RunningCompaction:
     rung: Rung | None = None
     summary: str | None = None
     tokens_after: int = 0
+    block: Block | None = None
+    facts: str = ""
+    cleared: Mapping[str, int] = attrs.field(factory=dict)
+    model: str = ""
+    failed: dict[Rung, int] = attrs.Factory(dict)
 
 
 @attrs.frozen
 class Learned:
-    """What refusals have said about a model's sizes, in tokens (None is nothing), and whether its
-    endpoint refuses marks of the prompt cache.
+    """What failures have said about a model's sizes, in tokens (None is nothing), and whether its
+    endpoint refuses marks of the prompt cache or compaction on demand.
+
+    `summary_tokens` is how much one request for a summary may hold at most: what was asked for with
+    more ran into a time limit on the way or into the window (B01, B03, C06).
     """
 
     window_tokens: int | None = None
     output_tokens: int | None = None
     no_cache_marks: bool = False
+    no_compaction: bool = False
+    summary_tokens: int | None = None
 
 
 @attrs.frozen
@@ -217,12 +278,15 @@ class SessionState:
     by growing (import, repair, compaction, their undoing), `prefix_version` grows and
     `unbound_origin` becomes the newest record: thinking up to there is not sent again.
 
-    `usage` is what the API counted for the newest answer, `spent` the sum of all, by model.
+    `usage` is what the API counted for the newest answer, which `usage_model` gave, `spent` the sum
+    of all, by model; `calibration` corrects estimates by it. `undone` are compactions that can be
+    put back, the newest last. `unmeasured` is the one whose first request has not been counted yet.
+    While `latch` holds, no automatic compaction starts.
 
     `dropping` asks the API to pass over thinking that is bound elsewhere; `left_out` are tools that
     the API refused. `tried` are the rungs of the ladder that were taken (head, rung, place,
     fragment), whatever became of them. `learned` and `body_bytes_max` are limits that refusals
-    taught.
+    taught. `chunks` are summaries of parts of the history by their key, for every later try.
     """
 
     title: str = ""
@@ -252,12 +316,18 @@ class SessionState:
     todos: tuple[TodoItem, ...] = ()
     usage: Usage | None = None
     usage_messages: int = 0
+    usage_model: str = ""
+    calibration: Calibration = attrs.field(factory=Calibration)
     total_output_tokens: int = 0
     spent: dict[str, Usage] = attrs.Factory(dict)
     compactions: list[Compaction] = attrs.Factory(list)
     compaction: RunningCompaction | None = None
     compaction_tried_at: int = 0
     compaction_held: bool = False
+    undone: list[Undone] = attrs.Factory(list)
+    unmeasured: str = ""
+    latch: Latch | None = None
+    chunks: dict[str, str] = attrs.Factory(dict)
     repairs: dict[str, dict[str, tuple[Message, ...]]] = attrs.Factory(dict)
     repair_notes: list[RepairNote] = attrs.Factory(list)
     switches: dict[str, Switched] = attrs.Factory(dict)
@@ -310,12 +380,26 @@ INTERRUPTED: Final = "interrupted"
 COMPACTION_CANCELLED: Final = "compactionCancelled"
 """The reason of a pause when a compaction without which nothing fits was cancelled."""
 
+NO_ROOM: Final = "noRoom"
+"""The reason of a pause when a request does not fit and nothing more can be left out of it."""
+
+UNSUPPORTED: Final = "unsupported"
+"""The reason of a failed rung whose endpoint refuses compaction on demand as such."""
+
 TURN_PHASES: Final = frozenset(Phase) - {Phase.IDLE, Phase.QUEUED}
 
 
 def index_of(messages: Iterable[Message], origin: str) -> int | None:
     """Return the index of the first message that comes from the record `origin`."""
     return next((i for i, message in enumerate(messages) if message.origin == origin), None)
+
+
+def last_index_of(messages: Sequence[Message], origin: str) -> int:
+    """Return the index of the last message that comes from the record `origin`, or -1."""
+    if not origin:
+        return -1
+    indices = range(len(messages) - 1, -1, -1)
+    return next((index for index in indices if messages[index].origin == origin), -1)
 
 
 def outcomes_of(calls: Iterable[ToolCall]) -> Mapping[str, ToolOutcome]:

@@ -13,11 +13,15 @@ from holdfast.session.state import SessionState
 
 
 class Step:
-    """Collects the events and effects of one decision."""
+    """Collects the events and effects of one decision.
+
+    `body_bytes` is a size that the messages of the request it sends do not exceed; 0 without one.
+    """
 
     def __init__(self, state: SessionState, env: inp.Env) -> None:
         self.state = state
         self.env = env
+        self.body_bytes = 0
         self._records: list[inp.Recorded] = []
         self._effects: list[inp.Effect] = []
 

@@ -10,13 +10,21 @@ from holdfast.settings.declarations import (
     StreamSettings,
     default_data_dir,
 )
-from holdfast.settings.readers import Answer, Continue, PermissionRule, Price, WrongValue
+from holdfast.settings.readers import (
+    Answer,
+    Continue,
+    Method,
+    PermissionRule,
+    Price,
+    WrongValue,
+)
 from holdfast.settings.sources import Problem
 
 __all__ = [
     "Answer",
     "CompactionSettings",
     "Continue",
+    "Method",
     "PermissionRule",
     "Price",
     "Problem",

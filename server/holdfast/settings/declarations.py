@@ -15,7 +15,7 @@ from typing import Any, Final, TypeVar
 import attrs
 
 from holdfast.settings import readers
-from holdfast.settings.readers import Continue, PermissionRule, Price, Reader, WrongValue
+from holdfast.settings.readers import Continue, Method, PermissionRule, Price, Reader, WrongValue
 from holdfast.settings.sources import SECTION, Fields, Problem, Reading
 
 T = TypeVar("T")
@@ -41,14 +41,18 @@ def _setting(wire: str, default: T, read: Reader[T], above: str = "") -> T:
 
 @attrs.frozen(kw_only=True)
 class CompactionSettings:
-    """When compaction starts, in shares of the window, and how long it may take in all, in seconds.
+    """When compaction starts, in shares of the window, how long it may take in all, in seconds, and
+    which way is tried first.
 
     At the soft mark it starts in the background; at the hard mark the next request waits for it.
     """
 
     soft_mark: float = _setting("softMark", 0.75, readers.number(0.1, 0.95))
     hard_mark: float = _setting("hardMark", 0.92, readers.number(0.2, 0.98), above="soft_mark")
-    deadline_s: float = _setting("deadlineSeconds", 120.0, readers.number(1, 3_600))
+    deadline_s: float = _setting("deadlineSeconds", 300.0, readers.number(1, 3_600))
+    method: Method = _setting(  # noqa: RUF009 (an enumeration is immutable)
+        "method", Method.API, readers.method
+    )
 
 
 @attrs.frozen(kw_only=True)

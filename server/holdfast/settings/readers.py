@@ -193,6 +193,25 @@ def _price(item: object, at: str) -> Price:
     )
 
 
+class Method(StrEnum):
+    """The first step that a compaction tries; the others follow when it does not hold.
+
+    The API's own compaction, where the model has it; a summary that a model writes; a digest made
+    without a model.
+    """
+
+    API = "api"
+    SUMMARY = "summary"
+    LOCAL = "local"
+
+
+def method(value: object) -> Method:
+    """Read the name of a method of compaction."""
+    if isinstance(value, str) and value in list(Method):
+        return Method(value)
+    raise WrongValue("api, summary or local", value)
+
+
 class Continue(StrEnum):
     """What becomes of a turn that a restart interrupted: it goes on, or waits for a person."""
 

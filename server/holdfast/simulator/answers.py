@@ -114,15 +114,16 @@ class Composer:
         """Return the answer that `respond` describes, cut where the request allows no more.
 
         `input_usage` holds the numbers of the prompt. A request for compaction gets one signed
-        block made of the text items, or none when there is no text (§6, "failure").
+        block made of the text items; with any other end than its own it gets nothing (§6,
+        "failure").
         """
         message_id = self.identifiers.make("msg")
         items = self._allowed(respond.content, accepted)
         stop_reason = respond.stop_reason
         compacts = accepted.body.get("compaction") is not None
         if compacts:
-            pieces = self._compaction(items, accepted)
-            stop_reason = stop_reason or ("compaction" if pieces else "end_turn")
+            stop_reason = stop_reason or _compaction_end(items, accepted)
+            pieces = self._compaction(items, accepted) if stop_reason == "compaction" else []
         else:
             items, cut = clip(items, accepted)
             pieces = self._pieces(items, accepted, message_id)
@@ -205,9 +206,7 @@ class Composer:
         return Piece(whole, {**head, "input": {}, "caller": _DIRECT}, deltas)
 
     def _compaction(self, items: Sequence[Item], accepted: Accepted) -> list[Piece]:
-        summary = "\n\n".join(item.text for item in items if isinstance(item, TextItem))
-        if not summary:
-            return []
+        summary = _summary(items)
         seal = Seal(
             kind="compaction",
             model=accepted.model.id,
@@ -243,6 +242,21 @@ def _input_json(value: JsonObject) -> str:
 
 def _stop_reason(items: Sequence[Item]) -> str:
     return "tool_use" if any(isinstance(item, ToolUseItem) for item in items) else "end_turn"
+
+
+def _summary(items: Sequence[Item]) -> str:
+    return "\n\n".join(item.text for item in items if isinstance(item, TextItem))
+
+
+def _compaction_end(items: Sequence[Item], accepted: Accepted) -> str:
+    """Return how a compaction ends: a call ends it, and so does a summary that does not fit."""
+    if any(isinstance(item, ToolUseItem) for item in items):
+        return "tool_use"
+    summary = _summary(items)
+    if not summary.strip():
+        return "end_turn"
+    _, cut = clip([TextItem(text=summary)], accepted)
+    return cut or "compaction"
 
 
 def _stop_details(stop_reason: str) -> JsonObject | None:

@@ -21,11 +21,17 @@ from holdfast.simulator.http import BodyTooLarge, BodyTooSlow, Reply, Request
 from holdfast.simulator.injected import InjectedRules
 from holdfast.simulator.interruptions import BREAKS
 from holdfast.simulator.log import Log, LogEntry
-from holdfast.simulator.models import MODELS
+from holdfast.simulator.models import MODELS, ModelSpec
 from holdfast.simulator.prompt_cache import PromptCache
 from holdfast.simulator.refusals import Refusal, error_body, refuse
-from holdfast.simulator.responder import default_respond, facts_of, filled
-from holdfast.simulator.rules.request import Account, Envelope, JsonObject, content_blocks
+from holdfast.simulator.responder import default_respond, facts_of, filled, system_text
+from holdfast.simulator.rules.request import (
+    COMPACT_ON_DEMAND,
+    Account,
+    Envelope,
+    JsonObject,
+    content_blocks,
+)
 from holdfast.simulator.script import Facts, Fault, Player, Respond, Step
 from holdfast.simulator.thinking import Ledger, Signer
 from holdfast.simulator.validation import Accepted, Validator
@@ -33,6 +39,7 @@ from holdfast.simulator.validation import Accepted, Validator
 _MODELS: Final = "/v1/models"
 _CONTROL: Final = "/_simulator/"
 _PAGE_SIZE: Final = 20
+_SYSTEM_CHARS: Final = 200
 
 
 @dataclass(slots=True)
@@ -151,20 +158,28 @@ class App:
         await _with_headers(delivery, respond).json(answer)
 
     async def _models(self, request: Request, delivery: Delivery, entry: LogEntry) -> None:
-        self.validator.envelope(request.headers)
+        envelope = self.validator.envelope(request.headers)
+        entry.betas = sorted(envelope.betas)
         facts = Facts(kind="models")
         if await self._failed(self._step(facts, entry), delivery, facts):
             return
         name = request.path.removeprefix(_MODELS).strip("/")
         if not name:
-            await delivery.json(self._model_page(request.query))
+            await delivery.json(self._model_page(request.query, envelope))
             return
         spec = MODELS.get(name)
         if spec is None:
             raise refuse("R10", model=name)
-        await delivery.json(spec.info(self.account.window_tokens))
+        await delivery.json(self._model(spec, envelope))
 
-    def _model_page(self, query: Mapping[str, str]) -> JsonObject:
+    def _model(self, spec: ModelSpec, envelope: Envelope) -> JsonObject:
+        """Return what is told of a model; of compaction on demand only behind its header (§5.3)."""
+        info = spec.info(self.account.window_tokens)
+        if COMPACT_ON_DEMAND not in envelope.betas:
+            del info["capabilities"]["compaction"]
+        return info
+
+    def _model_page(self, query: Mapping[str, str], envelope: Envelope) -> JsonObject:
         names = list(MODELS)
         after = query.get("after_id")
         start = names.index(after) + 1 if after in names else 0
@@ -172,7 +187,7 @@ class App:
         end = start + (int(limit) if limit.isdigit() else _PAGE_SIZE)
         page = names[start:end]
         return {
-            "data": [MODELS[name].info(self.account.window_tokens) for name in page],
+            "data": [self._model(MODELS[name], envelope) for name in page],
             "has_more": end < len(names),
             "first_id": page[0] if page else None,
             "last_id": page[-1] if page else None,
@@ -238,6 +253,8 @@ def _describe(entry: LogEntry, envelope: Envelope, body: JsonObject) -> None:
     entry.betas = sorted(envelope.betas)
     entry.model = body.get("model") if isinstance(body.get("model"), str) else None
     entry.stream = body.get("stream") is True
+    entry.compaction = body.get("compaction") is not None
+    entry.system = system_text(body)[:_SYSTEM_CHARS]
     entry.message_count = len(known)
     entry.tool_use_count = sum(
         isinstance(block, dict) and block.get("type") == "tool_use" for block in blocks

@@ -26,7 +26,8 @@ class LogEntry(msgspec.Struct, kw_only=True):
     has ended, and for ever when the connection was broken before the headers. `rule` names the
     rule by which the request was refused, `message` the refusal's text. `outcome` is `abandoned`
     when the client went away before the end of the answer. `body` is the parsed body, None when
-    it could not be read.
+    it could not be read. `compaction` says that it asked for one on demand; `system` is how its
+    system prompt begins, by which the requests of a summariser are told apart.
     """
 
     index: int
@@ -42,6 +43,8 @@ class LogEntry(msgspec.Struct, kw_only=True):
     outcome: Outcome = "open"
     model: str | None = None
     stream: bool = False
+    compaction: bool = False
+    system: str = ""
     message_count: int = 0
     tool_use_count: int = 0
     input_tokens: int | None = None

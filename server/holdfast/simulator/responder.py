@@ -16,6 +16,7 @@ from holdfast.simulator.rules.request import JsonObject, content_blocks
 from holdfast.simulator.script import Facts, RequestKind, Respond, TextItem
 
 _ECHO_CHARS: Final = 80
+_GIST_MAX: Final = 10
 _SECRET: Final = re.compile(r"secret word is\W{0,3}([\w-]+)", re.IGNORECASE)
 _QUESTION: Final = "secret word"
 
@@ -30,7 +31,8 @@ def facts_of(kind: RequestKind, body: JsonObject, raw: bytes) -> Facts:
             text for block in last if block["type"] == "tool_result" for text in _texts(block)
         ),
         body=raw.decode("utf-8", "replace"),
-        system="\n".join(_texts(body.get("system"))),
+        body_bytes=len(raw),
+        system=system_text(body),
         model=str(body.get("model", "")),
         has_tools=bool(body.get("tools")),
         has_tool_results=any(block["type"] == "tool_result" for block in last),
@@ -54,7 +56,7 @@ def default_respond(body: JsonObject, facts: Facts) -> Respond:
     secrets = [found[1] for text in _texts(body) for found in _SECRET.finditer(text)]
     if facts.has_compaction:
         kept = f" The secret word is {secrets[-1]}." if secrets else ""
-        text = f"A conversation of {len(body['messages'])} messages took place.{kept}"
+        text = f"A conversation of {len(body['messages'])} messages took place.{kept}{_gist(body)}"
     elif _QUESTION in facts.last_user.lower() and not _SECRET.search(facts.last_user):
         text = f"The secret word is {secrets[-1]}." if secrets else "I do not know a secret word."
     elif facts.last_user.strip():
@@ -64,6 +66,26 @@ def default_respond(body: JsonObject, facts: Facts) -> Respond:
     else:
         text = "I have nothing to add."
     return Respond(content=(TextItem(text=text),))
+
+
+def system_text(body: JsonObject) -> str:
+    """Return the system prompt as one text."""
+    return "\n".join(_texts(body.get("system")))
+
+
+def _gist(body: JsonObject) -> str:
+    """Name what a summary should name: what was asked for last, and the files that calls named."""
+    users = [m for m in body["messages"] if m["role"] == "user"]
+    asked = [text[:_ECHO_CHARS] for m in users for text in _own_texts(m)][-_GIST_MAX:]
+    inputs = [block.get("input") or {} for m in body["messages"] for block in content_blocks(m)]
+    paths = [given["path"] for given in inputs if isinstance(given.get("path"), str)]
+    named = list(dict.fromkeys(paths))[-_GIST_MAX:]
+    gist = f" Asked for: {'; '.join(asked)}." if asked else ""
+    return gist + (f" Files: {', '.join(named)}." if named else "")
+
+
+def _own_texts(message: JsonObject) -> Iterator[str]:
+    return (block["text"] for block in content_blocks(message) if block["type"] == "text")
 
 
 def filled(respond: Respond, facts: Facts) -> Respond:

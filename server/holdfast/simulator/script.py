@@ -83,13 +83,15 @@ class Match(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """Which requests a step answers: all conditions that are given must hold.
 
     The `contains` conditions look at text: `last_user` at the texts of the last user turn,
-    `last_result` at its tool results, `body` at the whole body as it was sent.
+    `last_result` at its tool results, `body` at the whole body as it was sent. `body_bytes_over`
+    is what a gateway or a tier of an account may go by: how large the body is.
     """
 
     kind: RequestKind = "messages"
     last_user_contains: str | None = None
     last_result_contains: str | None = None
     body_contains: str | None = None
+    body_bytes_over: int | None = None
     system_contains: str | None = None
     model: str | None = None
     has_tools: bool | None = None
@@ -202,6 +204,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     last_user: str = ""
     last_result: str = ""
     body: str = ""
+    body_bytes: int = 0
     system: str = ""
     model: str = ""
     has_tools: bool = False
@@ -225,8 +228,10 @@ def matches(match: Match, facts: Facts) -> bool:
         (match.has_compaction, facts.has_compaction),
         (match.stream, facts.stream),
     )
+    small = match.body_bytes_over is not None and facts.body_bytes <= match.body_bytes_over
     return (
         match.kind in (facts.kind, "any")
+        and not small
         and all(wanted is None or wanted in text for wanted, text in contained)
         and all(wanted is None or wanted == value for wanted, value in equal)
     )

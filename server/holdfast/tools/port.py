@@ -65,10 +65,53 @@ class Editor(Protocol):
 
 
 @attrs.frozen
+class Place:
+    """Where in the past something was found: an entry, who said it, what it is, and some of it."""
+
+    number: int
+    who: str
+    kind: str
+    excerpt: str
+
+
+@attrs.frozen
+class Found:
+    """What a search of the past came to. `note` says what was out of order with it."""
+
+    places: tuple[Place, ...]
+    note: str = ""
+
+
+@attrs.frozen
+class PastEntry:
+    """One entry of the past in full, with the numbers of its neighbours."""
+
+    number: int
+    who: str
+    kind: str
+    text: str
+    before: int | None = None
+    after: int | None = None
+
+
+class Recall(Protocol):
+    """The session's whole history, whatever of it is still sent to the model."""
+
+    async def search(self, query: str, limit: int) -> Found:
+        """Return at most `limit` places that hold words of any text, the best first."""
+        ...
+
+    async def read(self, entry: int) -> PastEntry:
+        """Return an entry. Raises `ToolFailure` when there is none with this number."""
+        ...
+
+
+@attrs.frozen
 class ToolContext:
     """Where a call runs. `workspace` is None in a session without a folder: then no tool may
     touch files. `run_timeout_s` and `output_bytes_max` bound the `run` tool. `trace` is the call's
-    own folder for what shall outlive the server (`traces`); None when nothing shall.
+    own folder for what shall outlive the server (`traces`); None when nothing shall. `recall` is
+    the session's past; None where there is no session.
     """
 
     workspace: Path | None
@@ -76,6 +119,7 @@ class ToolContext:
     run_timeout_s: float = 120.0
     output_bytes_max: int = 30_000
     trace: Path | None = None
+    recall: Recall | None = None
 
 
 class Tool(Protocol):

@@ -15,13 +15,14 @@ from holdfast.tools.grep import GrepTool
 from holdfast.tools.list import ListTool
 from holdfast.tools.port import Tool
 from holdfast.tools.read import ReadTool
+from holdfast.tools.recall import RecallReadTool, RecallSearchTool
 from holdfast.tools.run import RunTool
 from holdfast.tools.todo import TodoTool
 from holdfast.tools.write import WriteTool
 
 
 def builtin_tools() -> tuple[Tool, ...]:
-    """Return the tools that need nothing but a workspace, in their fixed order."""
+    """Return the tools that need nothing but a session, in their fixed order."""
     return (
         ReadTool(),
         ListTool(),
@@ -31,6 +32,8 @@ def builtin_tools() -> tuple[Tool, ...]:
         WriteTool(),
         RunTool(),
         TodoTool(),
+        RecallSearchTool(),
+        RecallReadTool(),
     )
 
 

@@ -10,9 +10,14 @@ const editor = editorForThisFile({
     "holdfast.stream.idleWarnSeconds": 1,
     "holdfast.stream.idleCutSeconds": 6,
     "holdfast.retry.maxDelaySeconds": 20,
+    "holdfast.contextWindowTokens": 40_000,
+    "holdfast.compaction.method": "summary",
+    "holdfast.compaction.deadlineSeconds": 40,
   },
 });
 const SUMMARY: NonNullable<Step["match"]> = { has_tools: false };
+/** Long enough that it is worth compacting. */
+const STORY = `Once upon a time. ${"Kelp, nori and dulse.\n".repeat(1_200)}\n\nThe end.`;
 /** A gateway gives up only after a while. */
 const LATE: NonNullable<Step["respond"]> = { content: [], delay_ms: 6_000 };
 const GO_ON: NonNullable<Step["match"]> = { last_user_contains: "Continue exactly where it stopped" };
@@ -21,6 +26,10 @@ test("504 ten times while compacting: phase and time are shown, and typing goes 
   const { workbench, chat, simulator, pictures } = editor;
   await editor.showViews();
   await editor.newSession();
+  await simulator.play({ times: 1, respond: says(STORY) });
+  await chat.send("Tell me a story.");
+  await chat.says(/The end\./).waitFor();
+  await chat.stop.waitFor({ state: "detached" });
   for (const prompt of ["Remember: the secret word is dulse!", "Name three seaweeds.", "And three shells."]) {
     await chat.send(prompt);
     await chat.says(`You said: ${prompt}`).waitFor();
@@ -42,10 +51,23 @@ test("504 ten times while compacting: phase and time are shown, and typing goes 
   await pictures.take("compacted");
 });
 
-test("what was compacted comes back with Undo", async () => {
-  const { chat } = editor;
+test("what was compacted can be read and compared, and comes back with Undo, and again with Redo", { timeout: 120_000 }, async () => {
+  const { workbench, chat, pictures } = editor;
+  await chat.button("Show").click();
+  await workbench.tab("covered.md").waitFor();
+  await workbench.line("Once upon a time").waitFor();
+  await workbench.command("Holdfast: Compare Compaction");
+  await workbench.pick(/digest without the model, in force/);
+  await workbench.tab("Compacted part").waitFor();
+  await workbench.line("What the user asked for, and what came of it").waitFor();
+  await pictures.take("compaction-compared");
   await chat.button("Undo").click();
   await chat.notice("The compaction was undone").waitFor();
+  await workbench.command("Holdfast: Redo Compaction");
+  await chat.notice("The compaction was put back").waitFor();
+  await workbench.command("Holdfast: Undo Compaction");
+  await workbench.notification("the compaction is undone").waitFor();
+  await workbench.command("View: Close All Editors");
 });
 
 test("a silent stream says so with a countdown, is cut, and the answer is continued where it stopped", { timeout: 120_000 }, async () => {

@@ -17,6 +17,7 @@ from holdfast.conversation.outcomes import UNPARSED
 from holdfast.conversation.passes.fields import tidy
 from holdfast.conversation.passes.steps import Context, Log, each_block
 from holdfast.conversation.profile import THINKING_BLOCKS, TOOL_NAME, Profile, is_server_use
+from holdfast.conversation.rules.ends import is_unsigned
 from holdfast.conversation.rules.flaws import Flaw
 from holdfast.conversation.rules.matrix import has_user_citations, role_flaws
 from holdfast.conversation.rules.pairing import error_flaws
@@ -36,6 +37,9 @@ def shape_blocks(history: History, context: Context, log: Log) -> History:
         misplaced = profile.compaction_leads and (index, position) != (0, 0)
         if block.type == "compaction" and misplaced:
             log.note("R92", message, "turned a compaction that is not first into text", "its text")
+            return (text(casting.as_text(block)),)
+        if block.type == "compaction" and is_unsigned(block, profile):
+            log.note("R94", message, "turned a compaction without signature into text", "its text")
             return (text(casting.as_text(block)),)
         flaws = _flaws(block, message.role, profile)
         if not flaws:

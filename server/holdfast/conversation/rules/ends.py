@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from holdfast.conversation.findings import Finding
-from holdfast.conversation.history import ASSISTANT, SYSTEM, History, Message
+from holdfast.conversation.history import ASSISTANT, SYSTEM, Block, History, Message
 from holdfast.conversation.profile import THINKING_BLOCKS, Profile
 from holdfast.conversation.rules.blanks import is_blank
 from holdfast.conversation.turns import Place, pending_server_call, places
@@ -83,7 +83,7 @@ def ends_in_space(message: Message) -> bool:
 
 
 def compactions(history: History, profile: Profile) -> Iterable[Finding]:
-    """R92, R93, R96: a compaction block comes first, there is only one, and it says something."""
+    """R92-R94, R96: a compaction block comes first, alone, signed, and says something."""
     found = [
         place
         for number, message in enumerate(history)
@@ -99,6 +99,20 @@ def compactions(history: History, profile: Profile) -> Iterable[Finding]:
             yield Finding("R96", place.message, place.block, detail)
         if profile.compaction_leads and (place.message, place.block) != (0, 0):
             yield Finding(rule, place.message, place.block, _MISPLACED[rule])
+        elif is_unsigned(place.value, profile):
+            where = f"messages.{place.message}.content.{place.block}"
+            detail = f"{where}: the signature of the compaction block is not valid"
+            yield Finding("R94", place.message, place.block, detail)
+
+
+def is_unsigned(compaction: Block, profile: Profile) -> bool:
+    """Say whether the content of a compaction is not the API's own, which it checks (R94).
+
+    Where compaction on demand is known, and only there, such a block may stand in a user message.
+    """
+    takes_signed = "compaction" in profile.user_blocks
+    said = compaction.text_of("content").strip()
+    return takes_signed and bool(said) and not compaction.text_of("signature")
 
 
 _MISPLACED: Final = {

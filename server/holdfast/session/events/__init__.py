@@ -20,10 +20,14 @@ from holdfast.session.events.base import (
     tag,
 )
 from holdfast.session.events.compactions import (
+    CompactionChunkSummarised,
     CompactionCommitted,
     CompactionEnd,
     CompactionEnded,
+    CompactionMeasured,
     CompactionPrepared,
+    CompactionRecast,
+    CompactionRedone,
     CompactionRungFailed,
     CompactionStarted,
     CompactionUndone,
@@ -117,6 +121,10 @@ AnyEvent: TypeAlias = (
     | CompactionCommitted
     | CompactionEnded
     | CompactionUndone
+    | CompactionChunkSummarised
+    | CompactionRedone
+    | CompactionRecast
+    | CompactionMeasured
 )
 
 EVENT_TYPES: Final[Mapping[str, type[Event]]] = {
@@ -136,10 +144,14 @@ __all__ = [
     "BlockFinished",
     "BlockStarted",
     "CommandEvidence",
+    "CompactionChunkSummarised",
     "CompactionCommitted",
     "CompactionEnd",
     "CompactionEnded",
+    "CompactionMeasured",
     "CompactionPrepared",
+    "CompactionRecast",
+    "CompactionRedone",
     "CompactionRungFailed",
     "CompactionStarted",
     "CompactionUndone",

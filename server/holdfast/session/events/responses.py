@@ -113,13 +113,15 @@ class ResponseCut(Event, frozen=True):
 class RequestFailed(Event, frozen=True):
     """A request failed; the server's own words are in `failure` (P12).
 
-    `body_bytes` is how large the request was, when it was refused for its size; an estimate.
+    `body_bytes` and `context_tokens` are how large the request was, when it was refused for its
+    size; estimates.
     """
 
     turn_id: str
     attempt: int
     failure: Failure
     body_bytes: int = 0
+    context_tokens: int = 0
 
 
 class RetryScheduled(Event, frozen=True):

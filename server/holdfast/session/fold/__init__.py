@@ -71,5 +71,10 @@ _HANDLERS: Final[dict[type[ev.Event], Callable[[SessionState, Any, int, int], No
     ev.CompactionCommitted: compactions.compaction_committed,
     ev.CompactionEnded: compactions.compaction_ended,
     ev.CompactionUndone: compactions.compaction_undone,
+    ev.CompactionChunkSummarised: compactions.chunk_summarised,
+    ev.CompactionRungFailed: compactions.rung_failed,
+    ev.CompactionRedone: compactions.compaction_redone,
+    ev.CompactionRecast: compactions.compaction_recast,
+    ev.CompactionMeasured: compactions.compaction_measured,
 }
-"""Events without a row (recovery notes, failed rungs, stop requests) are facts for people."""
+"""Events without a row (recovery notes, stop requests) are facts for people."""

@@ -70,6 +70,9 @@ def rewound(state: SessionState, event: ev.HistoryRewound, _seq: int, _at: int) 
     del state.messages[index:]
     kept = {message.origin for message in state.messages}
     state.compactions = [c for c in state.compactions if c.known_origin in kept]
+    state.undone = [u for u in state.undone if u.compaction.known_origin in kept]
+    state.compaction_tried_at = min(state.compaction_tried_at, len(state.messages))
+    state.latch = None
     prefix_changed(state)
 
 
@@ -111,11 +114,16 @@ def _place(origin: str) -> tuple[int, str]:
 def _replace_summary(
     state: SessionState, origin: str, replacement: tuple[Message, ...]
 ) -> tuple[Message, ...]:
+    said = "\n".join(b.text_of("text") for m in replacement for b in m.blocks)
+    block = next((b for m in replacement for b in m.blocks if b.type == "compaction"), None)
     for place, found in enumerate(state.compactions):
+        if found.facts_origin == origin:
+            state.compactions[place] = attrs.evolve(found, facts=said)
+            return (Message(USER, (text(found.facts),), origin),)
         if found.origin == origin:
-            said = "\n".join(b.text_of("text") for m in replacement for b in m.blocks)
-            state.compactions[place] = attrs.evolve(found, summary=said)
-            return (Message(USER, (text(found.summary),), origin),)
+            words = said or found.summary
+            state.compactions[place] = attrs.evolve(found, summary=words, block=block)
+            return (Message(USER, (found.block or text(found.summary),), origin),)
     return ()
 
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
+import attrs
+
+from holdfast.conversation import tokens
 from holdfast.conversation.casting import as_text
 from holdfast.conversation.history import ASSISTANT, USER, Block, Message, text
 from holdfast.conversation.profile import is_server_use
@@ -12,6 +15,8 @@ from holdfast.session import refusals, wording
 from holdfast.session.failures import FailureKind
 from holdfast.session.fold import history
 from holdfast.session.state import (
+    NO_ROOM,
+    Calibration,
     Learned,
     OpenResponse,
     Pause,
@@ -20,6 +25,12 @@ from holdfast.session.state import (
     Turn,
     Wait,
 )
+
+CALIBRATION_TOKENS: Final = 50_000
+"""About so much of the newest history says how far estimates are off."""
+
+PLAUSIBLE: Final = 4
+"""A count that is further off an estimate than by this factor says nothing (B05)."""
 
 PROGRESS_CHARS: Final = 200
 """A cut that left at least this much new text counts as progress and resets the retry budget."""
@@ -71,7 +82,9 @@ def response_finished(state: SessionState, event: ev.ResponseFinished, seq: int,
     blocks = kept_blocks(response)
     state.response = None
     state.requested = False
-    state.usage = event.usage
+    before, state.usage = state.usage, event.usage
+    known = before if state.usage_model == response.model else None
+    state.usage_model, state.unmeasured = response.model, ""
     state.total_output_tokens += event.usage.output_tokens
     spend(state, response.model, event.usage)
     if state.turn is not None:
@@ -85,6 +98,8 @@ def response_finished(state: SessionState, event: ev.ResponseFinished, seq: int,
     history.append(state, message)
     if response.prefix_version != state.prefix_version:
         history.prefix_changed(state)  # It was made from a prefix that is no longer sent.
+    elif known is not None:
+        state.calibration = _calibrated(state, event.usage.context_tokens - known.context_tokens)
     state.usage_messages = len(state.messages)
     uses = [block for block in blocks if block.type == "tool_use"]
     state.calls_origin = str(seq)
@@ -92,6 +107,21 @@ def response_finished(state: SessionState, event: ev.ResponseFinished, seq: int,
         block.text_of("id"): ToolCall(block.text_of("id"), block.text_of("name"), block)
         for block in uses
     }
+
+
+def _calibrated(state: SessionState, counted: int) -> Calibration:
+    """Compare what was counted for the messages since the last count with what is estimated.
+
+    Only what came since is looked at, so the cost does not grow with the history. Older comparisons
+    fade.
+    """
+    old = state.calibration
+    estimated = tokens.estimate(state.messages[state.usage_messages :])
+    if not estimated / PLAUSIBLE <= counted <= estimated * PLAUSIBLE or not estimated:
+        return old
+    if old.estimated > CALIBRATION_TOKENS:
+        old = Calibration(old.counted // 2, old.estimated // 2)
+    return Calibration(old.counted + counted, old.estimated + estimated)
 
 
 def spend(state: SessionState, model: str, usage: ev.Usage) -> None:
@@ -145,7 +175,7 @@ def request_failed(state: SessionState, event: ev.RequestFailed, _seq: int, at_m
     model = state.response.model if state.response else state.model or ""
     state.response = None
     state.requested = False
-    taught = refusals.lesson(event.failure, event.body_bytes)
+    taught = refusals.lesson(event.failure, event.body_bytes, event.context_tokens)
     learned = _learn(state, model, taught)
     turn = state.turn
     if turn is None:
@@ -166,10 +196,11 @@ def request_failed(state: SessionState, event: ev.RequestFailed, _seq: int, at_m
 def _learn(state: SessionState, model: str, taught: refusals.Lesson) -> bool:
     """Keep what was named, the smallest limits; say whether the request is another one now."""
     known = state.learned.get(model, Learned())
-    new = Learned(
-        _smaller(known.window_tokens, taught.window_tokens),
-        _smaller(known.output_tokens, taught.output_tokens),
-        known.no_cache_marks or taught.no_cache_marks,
+    new = attrs.evolve(
+        known,
+        window_tokens=_smaller(known.window_tokens, taught.window_tokens),
+        output_tokens=_smaller(known.output_tokens, taught.output_tokens),
+        no_cache_marks=known.no_cache_marks or taught.no_cache_marks,
     )
     if new != known:
         state.learned[model] = new
@@ -185,6 +216,7 @@ def _smaller(known: int | None, said: int | None) -> int | None:
 def _progress(turn: Turn) -> None:
     turn.attempts, turn.trouble_since_ms = 0, None
     turn.refusals = 0
+    turn.insisted = False
     turn.repairs.clear()
 
 
@@ -205,9 +237,11 @@ def paused(state: SessionState, event: ev.TurnPaused, _seq: int, at_ms: int) -> 
 
 def resumed(state: SessionState, event: ev.TurnResumed, _seq: int, _at: int) -> None:
     """Go on; a person also resets the budget."""
+    no_room = state.pause is not None and state.pause.reason == NO_ROOM
     state.pause = state.wait = None
     if state.turn is not None and event.by == "user":
         _progress(state.turn)
+        state.turn.insisted = no_room
         state.tried.clear()  # Whoever asks again wants all of it tried again.
 
 

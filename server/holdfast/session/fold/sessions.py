@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import attrs
+
 from holdfast.session import events as ev
-from holdfast.session.state import SessionState
+from holdfast.session.state import Calibration, SessionState
 
 
 def created(state: SessionState, event: ev.SessionCreated, _seq: int, _at: int) -> None:
@@ -26,5 +28,9 @@ def archived(state: SessionState, event: ev.SessionArchived, _seq: int, _at: int
 
 
 def model_selected(state: SessionState, event: ev.ModelSelected, _seq: int, _at: int) -> None:
-    """Use another model from now on."""
+    """Use another model from now on: what was found out about sizes was the other one's."""
     state.model = event.model
+    state.latch = None
+    state.compaction_tried_at = 0
+    state.calibration = Calibration()
+    state.compactions = [attrs.evolve(c, measured=None) for c in state.compactions]

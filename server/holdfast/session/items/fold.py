@@ -13,9 +13,9 @@ from urllib.parse import unquote
 
 from holdfast.session import events as ev
 from holdfast.session.inputs import Recorded
-from holdfast.session.items import history, notices, prompts, responses, tools
+from holdfast.session.items import compactions, history, notices, prompts, responses, tools
 from holdfast.session.items.shapes import Change, Item
-from holdfast.session.items.state import Compaction, ItemsState
+from holdfast.session.items.state import ItemsState
 
 
 class Items:
@@ -78,34 +78,6 @@ def _rewound(state: ItemsState, event: ev.HistoryRewound, seq: int, at_ms: int) 
     prompts.rewound(state, event, seq, at_ms)
 
 
-def _compaction_started(
-    state: ItemsState, event: ev.CompactionStarted, _seq: int, _at: int
-) -> None:
-    state.compactions[event.compaction_id] = Compaction(event)
-
-
-def _rung_failed(state: ItemsState, event: ev.CompactionRungFailed, _seq: int, _at: int) -> None:
-    known = state.compactions.get(event.compaction_id)
-    if known is not None:
-        words = f"{event.rung.value}, attempt {event.attempt}: {event.reason} {event.detail}"
-        failures = (*known.failures, words.strip())
-        state.compactions[event.compaction_id] = Compaction(known.started, known.prepared, failures)
-
-
-def _prepared(state: ItemsState, event: ev.CompactionPrepared, _seq: int, _at: int) -> None:
-    known = state.compactions.get(event.compaction_id)
-    if known is not None:
-        state.compactions[event.compaction_id] = Compaction(known.started, event, known.failures)
-
-
-def _committed(state: ItemsState, event: ev.CompactionCommitted, seq: int, at_ms: int) -> None:
-    notices.compacted(state, event.compaction_id, seq, at_ms)
-
-
-def _compaction_ended(state: ItemsState, event: ev.CompactionEnded, _seq: int, _at: int) -> None:
-    state.compactions.pop(event.compaction_id, None)
-
-
 _HANDLERS: Final[dict[type[ev.Event], Callable[[ItemsState, Any, int, int], None]]] = {
     ev.SessionCreated: _created,
     ev.ModelSelected: notices.model_selected,
@@ -134,11 +106,14 @@ _HANDLERS: Final[dict[type[ev.Event], Callable[[ItemsState, Any, int, int], None
     ev.QuestionAnswered: tools.answered,
     ev.ToolStarted: tools.started,
     ev.ToolFinished: tools.finished,
-    ev.CompactionStarted: _compaction_started,
-    ev.CompactionRungFailed: _rung_failed,
-    ev.CompactionPrepared: _prepared,
-    ev.CompactionCommitted: _committed,
-    ev.CompactionEnded: _compaction_ended,
-    ev.CompactionUndone: notices.compaction_undone,
+    ev.CompactionStarted: compactions.started,
+    ev.CompactionRungFailed: compactions.rung_failed,
+    ev.CompactionPrepared: compactions.prepared,
+    ev.CompactionCommitted: compactions.committed,
+    ev.CompactionEnded: compactions.ended,
+    ev.CompactionUndone: compactions.undone,
+    ev.CompactionRedone: compactions.redone,
+    ev.CompactionRecast: compactions.recast,
+    ev.CompactionMeasured: compactions.measured,
 }
-"""Events without a row (names, archiving, stop requests, task lists) are shown by the session."""
+"""Events without a row (names, stop requests, task lists, chunks) are shown by the session."""

@@ -1,7 +1,7 @@
 """What happened to a session, in plain words with the raw error behind them (P12).
 
 Law: a notice says what happened and what can be done; what can be done is data. One request that
-fails again and again is one notice, put again; only the newest compaction in force offers an undo.
+fails again and again is one notice, put again.
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ def paused(state: ItemsState, event: ev.TurnPaused, seq: int, at_ms: int) -> Non
     )
     words = f"{event.message} {event.advice}".strip()
     level: Level = "error" if event.retry_at_ms is None else "warning"
-    actions = (_action(state, title, command),)
+    actions = (action(state, title, command),)
     notice = state.items.get(trouble.item_id, NoticeItem) if trouble and again else None
     if notice is None:
         state.pause = put(state, seq, at_ms, "paused", level, words, "", actions)
@@ -117,7 +117,7 @@ def refused(state: ItemsState, seq: int, at_ms: int) -> None:
     trouble = state.trouble
     actions: tuple[Action, ...] = ()
     if state.prompt_id is not None:
-        hide = _action(state, "Hide this turn", "holdfast.session.rewind", promptId=state.prompt_id)
+        hide = action(state, "Hide this turn", "holdfast.session.rewind", promptId=state.prompt_id)
         actions = (hide,)
     known = state.items.get(state.refused or "", NoticeItem)
     state.refused = None
@@ -159,51 +159,6 @@ def _show_trouble(state: ItemsState, then: str, level: Level = "warning") -> Non
     )
 
 
-# -- compaction ----------------------------------------------------------------------------------
-
-
-def compacted(state: ItemsState, compaction_id: str, seq: int, at_ms: int) -> None:
-    """Show that a summary stands for what came before; only the newest one can be undone."""
-    known = state.compactions.pop(compaction_id, None)
-    if known is None or known.prepared is None:
-        return
-    prepared = known.prepared
-    words = (
-        "The conversation up to here was compacted for the model: about "
-        f"{known.started.tokens_before:,} tokens became {prepared.tokens_after:,}. "
-        "Nothing is deleted."
-    )
-    if prepared.rung is not ev.Rung.SUMMARY and known.failures:
-        words += " The model gave no summary, so a local digest is used."
-    detail = "\n\n".join((*known.failures, prepared.summary))
-    state.in_force.append((compaction_id, put(state, seq, at_ms, "compacted", "info", words)))
-    notice = state.items.get(str(seq), NoticeItem)
-    if notice is not None:
-        state.change(notice, detail=titles.shown_detail(detail))
-    _offer_undo(state)
-
-
-def compaction_undone(state: ItemsState, event: ev.CompactionUndone, seq: int, at_ms: int) -> None:
-    """Show that the whole conversation is sent again."""
-    for compaction_id, item_id in state.in_force:
-        notice = state.items.get(item_id, NoticeItem)
-        if compaction_id == event.compaction_id and notice is not None:
-            state.change(notice, actions=())
-    state.in_force = [found for found in state.in_force if found[0] != event.compaction_id]
-    words = "The compaction was undone. The model sees the whole conversation again."
-    put(state, seq, at_ms, "compactionUndone", "info", words)
-    _offer_undo(state)
-
-
-def _offer_undo(state: ItemsState) -> None:
-    for place, (_, item_id) in enumerate(state.in_force, start=1):
-        notice = state.items.get(item_id, NoticeItem)
-        newest = place == len(state.in_force)
-        if notice is not None and bool(notice.actions) is not newest:
-            undo = _action(state, "Undo", "holdfast.session.undoCompaction")
-            state.change(notice, actions=(undo,) if newest else ())
-
-
 # -- history -------------------------------------------------------------------------------------
 
 
@@ -220,7 +175,7 @@ def repaired(state: ItemsState, event: ev.HistoryRepaired, seq: int, at_ms: int)
     if event.cause is not None and event.cause.words:
         lines += ["", "The API's own words:", event.cause.words, event.cause.request_id or ""]
     detail = "\n".join(lines)
-    undo = _action(state, "Undo", "holdfast.session.repair", undo=event.repair_id)
+    undo = action(state, "Undo", "holdfast.session.repair", undo=event.repair_id)
     state.repairs[event.repair_id] = put(
         state, seq, at_ms, "repaired", "info", words, detail, (undo,)
     )
@@ -236,9 +191,7 @@ def repair_undone(state: ItemsState, event: ev.RepairUndone, seq: int, at_ms: in
 
 def forget_removed(state: ItemsState) -> None:
     """Forget what belonged to items that a rewind removed."""
-    state.in_force = [found for found in state.in_force if found[1] in state.items]
     state.repairs = {r: item_id for r, item_id in state.repairs.items() if item_id in state.items}
-    _offer_undo(state)
 
 
 # -- the session ---------------------------------------------------------------------------------
@@ -265,6 +218,7 @@ def imported(state: ItemsState, event: ev.HistoryImported, seq: int, at_ms: int)
     put(state, seq, at_ms, "imported", "info", words, "\n".join(event.notes))
 
 
-def _action(state: ItemsState, title: str, command: str, **more: Any) -> Action:
+def action(state: ItemsState, title: str, command: str, **more: Any) -> Action:
+    """Offer a command of this session."""
     argument = {"sessionId": state.session_id, **more}
     return Action(title=title, command=command, argument=argument)

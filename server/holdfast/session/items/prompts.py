@@ -11,7 +11,7 @@ from typing import Any, Final
 from holdfast.conversation import casting
 from holdfast.conversation.history import Block
 from holdfast.session import events as ev
-from holdfast.session.items import notices
+from holdfast.session.items import compactions, notices
 from holdfast.session.items.shapes import PromptItem, ToolItem
 from holdfast.session.items.state import ItemsState
 
@@ -70,6 +70,7 @@ def rewound(state: ItemsState, event: ev.HistoryRewound, seq: int, at_ms: int) -
         return
     state.items.remove_from(item.id)
     notices.forget_removed(state)
+    compactions.forget_removed(state)
     words = "The conversation was rewound. What came after is hidden, not deleted."
     notices.put(state, seq, at_ms, "rewound", "info", words)
 

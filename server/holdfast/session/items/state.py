@@ -64,7 +64,10 @@ class Compaction:
 
 @attrs.define
 class ItemsState:
-    """A session as items. Owned and changed by `Items`; everyone else reads."""
+    """A session as items. Owned and changed by `Items`; everyone else reads.
+
+    `in_force` and `undone` are compactions with their notices, the newest last.
+    """
 
     session_id: str
     items: ItemList = attrs.Factory(ItemList)
@@ -81,6 +84,7 @@ class ItemsState:
     refused: str | None = None
     compactions: dict[str, Compaction] = attrs.Factory(dict)
     in_force: list[tuple[str, str]] = attrs.Factory(list)
+    undone: list[tuple[str, str]] = attrs.Factory(list)
     repairs: dict[str, str] = attrs.Factory(dict)
 
     def copy(self) -> ItemsState:
@@ -94,6 +98,7 @@ class ItemsState:
             questions=dict(self.questions),
             compactions=dict(self.compactions),
             in_force=list(self.in_force),
+            undone=list(self.undone),
             repairs=dict(self.repairs),
         )
 

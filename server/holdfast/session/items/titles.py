@@ -40,6 +40,7 @@ _VERBS: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
     "web_fetch": ("Fetch", ("url",)),
     "websearch": ("Search the web for", ("query",)),
     "web_search": ("Search the web for", ("query",)),
+    "recall_search": ("Search the session's past for", ("query",)),
     "task": ("Task:", ("description", "prompt")),
     "agent": ("Task:", ("description", "prompt")),
 }
@@ -53,6 +54,8 @@ def title(name: str, arguments: Mapping[str, Any], folder: str) -> str:
     kind = name.lower()
     if kind in _TASKS:
         return "Update the task list"
+    if kind == "recall_read" and isinstance(arguments.get("entry"), int):
+        return f"Read entry {arguments['entry']} of the session's past"
     verb, keys = _VERBS.get(kind, (f"{name or 'tool'}:", _MAIN))
     about = within(_first(arguments, keys), folder)
     if not about:
