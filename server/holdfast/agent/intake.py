@@ -15,6 +15,7 @@ import attrs
 
 from holdfast.agent.api import BadPrompt
 from holdfast.agent.prompts import system_prompt
+from holdfast.conversation import encoding
 from holdfast.conversation.clipping import clip
 from holdfast.conversation.history import USER, Block, Message, text, user
 from holdfast.conversation.passes import Context, Log
@@ -22,7 +23,7 @@ from holdfast.conversation.passes.media import mend_media
 from holdfast.conversation.profile import DEFAULT, MEBIBYTE
 from holdfast.media import fitting
 from holdfast.session import events as ev
-from holdfast.transcripts import claude_code
+from holdfast.transcripts import discovery, formats
 
 UNTITLED: Final = "New session"
 TITLE_CHARS_MAX: Final = 80
@@ -68,10 +69,15 @@ def _clipped(block: Block) -> Block:
 
 def title(wanted: str) -> str:
     """Return a title of one line and bounded length."""
-    line = " ".join(wanted.split())
+    line = " ".join(_sound(wanted).split())
     if len(line) > TITLE_CHARS_MAX:
         line = line[: TITLE_CHARS_MAX - 1].rstrip() + "…"
     return line or UNTITLED
+
+
+def _sound(words: str) -> str:
+    """Return words that can be encoded: foreign texts and names of files may hold halves."""
+    return str(encoding.without_lone_surrogates(words))
 
 
 def title_from(blocks: Iterable[Block]) -> str:
@@ -103,9 +109,9 @@ def transcript_events(
 
     Raises `OSError` when the file cannot be read at all.
     """
-    found = claude_code.read(path)
+    found = formats.read(path)
     uri = workspace_uri
-    if uri is None and found.cwd and Path(found.cwd).is_dir():
+    if uri is None and found.cwd and discovery.is_folder(Path(found.cwd)):
         uri = Path(found.cwd).as_uri()
     created = ev.SessionCreated(
         title=title(wanted_title or found.title or _first_words(found.messages) or path.stem),
@@ -113,9 +119,11 @@ def transcript_events(
         workspace_uri=uri,
     )
     imported = ev.HistoryImported(
-        source=path.name, format=found.format, notes=tuple(str(note) for note in found.notes)
+        source=_sound(path.name),
+        format=found.format,
+        notes=tuple(_sound(str(note)) for note in found.notes),
     )
-    todos = tuple(ev.TodoItem(text=t.text, status=t.status) for t in found.todos)
+    todos = tuple(ev.TodoItem(text=_sound(t.text), status=t.status) for t in found.todos)
     return [
         created,
         imported,

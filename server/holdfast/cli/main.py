@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from holdfast import __version__
+from holdfast.cli.errors import Refused
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -20,6 +21,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 130
     except BrokenPipeError:
         return 141
+    except Refused as error:
+        print(f"holdfast: {error}", file=sys.stderr)
+        return 2
     except OSError as error:
         what = f"{error.filename}: {error.strerror}" if error.filename else str(error)
         print(f"holdfast: {what}. Check the path and its permissions.", file=sys.stderr)
@@ -59,11 +63,37 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument("--svg", type=Path, help="also save what was shown as a picture")
     demo.set_defaults(run=_demo)
 
-    sessions = commands.add_parser("sessions", help="list, show, export or delete sessions")
-    sessions.add_argument(
-        "action", nargs="?", default="list", choices=("list", "show", "export", "delete")
+    check = commands.add_parser("check", help="what is wrong with transcripts")
+    check.add_argument(
+        "paths", type=Path, nargs="+", metavar="PATH", help="a file, a folder or a session's id"
     )
-    sessions.add_argument("session_id", nargs="?", metavar="ID")
+    check.add_argument("--json", action="store_true", help="print JSON")
+    check.set_defaults(run=_check)
+
+    repair = commands.add_parser("repair", help="mend a transcript of Claude Code")
+    repair.add_argument("path", type=Path, metavar="PATH", help="a file or a session's id")
+    where = repair.add_mutually_exclusive_group(required=True)
+    where.add_argument("--output", type=Path, metavar="FILE", help="write the mended copy there")
+    where.add_argument(
+        "--in-place", action="store_true", help="replace the file; the old one is kept beside it"
+    )
+    where.add_argument("--dry-run", action="store_true", help="only say what would be done")
+    repair.add_argument("--json", action="store_true", help="print JSON")
+    repair.set_defaults(run=_repair)
+
+    sessions = commands.add_parser("sessions", help="list, show, export, delete or keep sessions")
+    sessions.add_argument(
+        "action", nargs="?", default="list", choices=("list", "show", "export", "delete", "keep")
+    )
+    sessions.add_argument(
+        "session_id", nargs="?", metavar="ID", help="`keep` takes one of Claude Code, or a path"
+    )
+    sessions.add_argument(
+        "--claude-code", action="store_true", help="list Claude Code's own sessions instead"
+    )
+    sessions.add_argument(
+        "--folder", type=Path, metavar="DIR", help="with --claude-code: only those of this project"
+    )
     sessions.add_argument(
         "--format", default="markdown", choices=("jsonl", "markdown", "claude-code")
     )
@@ -71,7 +101,7 @@ def _parser() -> argparse.ArgumentParser:
     sessions.set_defaults(run=_sessions)
 
     importer = commands.add_parser("import", help="a transcript becomes a session")
-    importer.add_argument("path", type=Path, metavar="PATH")
+    importer.add_argument("path", type=Path, metavar="PATH", help="a file or a session's id")
     importer.add_argument("--json", action="store_true", help="print JSON")
     importer.set_defaults(run=_import)
 
@@ -94,7 +124,34 @@ def _demo(arguments: argparse.Namespace) -> int:
     return asyncio.run(live.run() if arguments.live else demo.run(arguments.svg))
 
 
+def _check(arguments: argparse.Namespace) -> int:
+    from holdfast.cli import check, claude_code
+
+    return check.check(
+        [claude_code.located(path) for path in arguments.paths], as_json=arguments.json
+    )
+
+
+def _repair(arguments: argparse.Namespace) -> int:
+    from holdfast.cli import check, claude_code
+
+    return check.repair(
+        claude_code.located(arguments.path),
+        output=arguments.output,
+        in_place=arguments.in_place,
+        dry_run=arguments.dry_run,
+        as_json=arguments.json,
+    )
+
+
 def _sessions(arguments: argparse.Namespace) -> int:
+    if arguments.action == "list" and (arguments.claude_code or arguments.folder is not None):
+        from holdfast.cli import claude_code
+
+        return claude_code.show(folder=arguments.folder, as_json=arguments.json)
+    if arguments.action == "keep" and arguments.session_id is not None:
+        return _keep(arguments)
+
     from holdfast.cli import sessions
 
     return asyncio.run(
@@ -104,10 +161,23 @@ def _sessions(arguments: argparse.Namespace) -> int:
     )
 
 
-def _import(arguments: argparse.Namespace) -> int:
-    from holdfast.cli import sessions
+def _keep(arguments: argparse.Namespace) -> int:
+    import os
 
-    return asyncio.run(sessions.run_import(arguments.path, as_json=arguments.json))
+    from holdfast.cli import claude_code
+    from holdfast.settings import Settings
+
+    settings, _ = Settings.load(None, os.environ)
+    return claude_code.keep(
+        Path(arguments.session_id), settings.data_dir / "kept", as_json=arguments.json
+    )
+
+
+def _import(arguments: argparse.Namespace) -> int:
+    from holdfast.cli import claude_code, sessions
+
+    path = claude_code.located(arguments.path)
+    return asyncio.run(sessions.run_import(path, as_json=arguments.json))
 
 
 def _simulator(arguments: argparse.Namespace) -> int:

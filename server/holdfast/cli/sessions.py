@@ -11,9 +11,12 @@ from typing import Literal
 
 from holdfast.agent.supervisor import Supervisor
 from holdfast.app import compose
+from holdfast.cli import tables
+from holdfast.cli.errors import Refused
 from holdfast.conversation import encoding
 from holdfast.lsp import wire
 from holdfast.settings import Settings
+from holdfast.transcripts import formats
 
 
 async def run(
@@ -42,7 +45,9 @@ async def run(
 
 
 async def run_import(path: Path, *, as_json: bool) -> int:
-    """Import a transcript and print the new session's id."""
+    """Import a transcript and print the new session's id. Raises `Refused` for anything else."""
+    if formats.recognised(path) is None and not formats.read(path).messages:
+        raise Refused(tables.unknown(path))
     async with aclosing(_Closing(await _supervisor())) as closing:
         session_id = await closing.supervisor.import_transcript(
             path, title=None, workspace_uri=None

@@ -12,20 +12,25 @@ from collections.abc import Iterable, Sequence
 import attrs
 
 from holdfast.transcripts.imported import Note, NoteKind
-from holdfast.transcripts.records import Record
+from holdfast.transcripts.rows import Row
 
 
 @attrs.define
 class Chain:
-    """The records of the main track in file order, and the parent of each."""
+    """The rows of the main track in file order, and the parent of each by key."""
 
-    records: tuple[Record, ...]
-    by_key: dict[str, Record]
+    records: tuple[Row, ...]
+    by_key: dict[str, Row]
     parents: dict[str, str | None]
     spoken: dict[str, str | None] = attrs.field(factory=dict)
 
-    def spoken_parent(self, key: str) -> Record | None:
+    def spoken_parent(self, key: str) -> Row | None:
         """Return the nearest record above `key` that speaks or is a compaction boundary."""
+        above = self.parents.get(key)
+        if above is None:
+            return None
+        if self._stops(above):
+            return self.by_key[above]
         if key not in self.spoken:
             self._walk_up(key)
         found = self.spoken[key]
@@ -44,12 +49,12 @@ class Chain:
 
     def _stops(self, key: str) -> bool:
         record = self.by_key[key]
-        return record.speaks or record.is_boundary
+        return bool(record.role and not record.left_out) or record.boundary is not None
 
 
-def build(records: Iterable[Record], notes: list[Note]) -> Chain:
+def build(rows: Iterable[Row], notes: list[Note]) -> Chain:
     """Link the records of the main track; a file of a sub-agent only has that track."""
-    everything = list(records)
+    everything = [row for row in rows if row.key]
     main = [record for record in everything if not record.sidechain]
     if not any(record.speaks for record in main):
         main = everything
@@ -60,30 +65,26 @@ def build(records: Iterable[Record], notes: list[Note]) -> Chain:
     return Chain(tuple(unique), by_key, _parents(unique, by_key, notes))
 
 
-def _unique(records: Sequence[Record], notes: list[Note]) -> list[Record]:
-    """Drop records that stand twice; give another key to other content under a used one."""
-    seen: dict[str, Record] = {}
+def _unique(records: Sequence[Row], notes: list[Note]) -> list[Row]:
+    """Drop records that stand twice, and say which of them share an id."""
+    unique: list[Row] = []
     for record in records:
-        first = seen.get(record.key)
-        if first is None:
-            seen[record.key] = record
-        elif first.found.value == record.found.value:
+        if record.twice:
             notes.append(_note(record, "left out", "a record that stands twice"))
-        else:
-            key = f"{record.key}#{record.line}"
-            seen[key] = attrs.evolve(record, key=key)
+            continue
+        if record.uuid and record.key != record.uuid:
             notes.append(_note(record, "mended", "another record with the same id"))
-    return list(seen.values())
+        unique.append(record)
+    return unique
 
 
 def _parents(
-    records: Sequence[Record], by_key: dict[str, Record], notes: list[Note]
+    records: Sequence[Row], by_key: dict[str, Row], notes: list[Note]
 ) -> dict[str, str | None]:
     parents: dict[str, str | None] = {}
-    previous: Record | None = None
+    previous: Row | None = None
     for record in records:
-        own = record.found.value.get("uuid")
-        known = record.parent in by_key and record.parent != own
+        known = record.parent in by_key and record.parent != record.uuid
         if known or record.rooted or previous is None:
             parents[record.key] = record.parent if known else None
         else:
@@ -95,6 +96,5 @@ def _parents(
     return parents
 
 
-def _note(record: Record, kind: NoteKind, text: str) -> Note:
-    found = record.found
-    return Note(kind, text, found.line, found.start, found.stop)
+def _note(record: Row, kind: NoteKind, text: str) -> Note:
+    return Note(kind, text, record.line, record.start, record.stop)

@@ -46,8 +46,9 @@ class Todo:
 class ImportedHistory:
     """A foreign session: what was said on its active branch, and what is known about it.
 
-    `origin` of a message is the id of its record, or `line:<n>` where there is none. `versions` are
-    those of the writing program, in order of appearance; `title`, `cwd` and `model` are the latest.
+    `origin` of a message is the id of its record, or `line:<n>` where there is none, with
+    `.<piece>` for those behind the first on a shared line. `versions` are those of the writing
+    program, in order of appearance; `title`, `cwd` and `model` are the latest.
     """
 
     format: str

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
-from typing import Any, BinaryIO, Final
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, BinaryIO, Final, TypeAlias
 
 import attrs
 import msgspec
@@ -26,6 +26,8 @@ _START: Final = re.compile(r'\{\s*"[A-Za-z_]{2,40}"\s*:')
 _decoder: Final = msgspec.json.Decoder()
 _lenient: Final = json.JSONDecoder(strict=False)
 
+IsRecord: TypeAlias = Callable[[Mapping[str, Any]], bool]
+
 
 @attrs.frozen
 class Found:
@@ -37,44 +39,84 @@ class Found:
     value: dict[str, Any]
 
 
+def is_record(value: Mapping[str, Any]) -> bool:
+    """Say whether an object is a record of Claude Code, and no part of one."""
+    return isinstance(value.get("type"), str) and not value.keys().isdisjoint(
+        {"uuid", "sessionId", "leafUuid", "messageId"}
+    )
+
+
 @attrs.define
-class _Line:
+class Line:
     """A line that is being read, and the notes about it."""
 
     number: int
     start: int
     stop: int
     notes: list[Note]
+    is_record: IsRecord = is_record
 
     def note(self, kind: NoteKind, text: str) -> None:
+        """Say something about the line."""
         self.notes.append(Note(kind, text, self.number, self.start, self.stop))
 
     def found(self, value: dict[str, Any]) -> Found:
+        """Return an object of the line."""
         return Found(self.number, self.start, self.stop, value)
 
 
-def read_objects(stream: BinaryIO, notes: list[Note]) -> Iterator[Found]:
-    """Yield the objects of a JSON Lines file and append what is to be said about it to `notes`."""
-    offset = 0
-    number = 0
-    while piece := stream.readline(LINE_BYTES_MAX):
+def read_objects(
+    stream: BinaryIO, notes: list[Note], *, is_record: IsRecord = is_record
+) -> Iterator[Found]:
+    """Yield the objects of a JSON Lines file and append what is to be said about it to `notes`.
+
+    Behind a damaged place reading goes on at the next object that `is_record`.
+    """
+    for number, start, stop, raw in read_lines(stream, notes):
+        yield from objects(Line(number, start, stop, notes, is_record), raw)
+
+
+def read_lines(
+    stream: BinaryIO,
+    notes: list[Note],
+    offset: int = 0,
+    number: int = 0,
+    *,
+    line_bytes_max: int = LINE_BYTES_MAX,
+) -> Iterator[tuple[int, int, int, bytes]]:
+    """Yield number, first byte, end and bytes of each line, from byte `offset` on.
+
+    `number` counts the lines before. A line that is too long is set aside with a note.
+    """
+    readline = stream.readline
+    while piece := readline(line_bytes_max):
         number += 1
         start, raw = offset, piece
         offset += len(piece)
-        too_long = False
-        while not piece.endswith(b"\n") and (piece := stream.readline(LINE_BYTES_MAX)):
-            offset += len(piece)
-            raw = raw.replace(b"\0", b"") + piece.replace(b"\0", b"")
-            too_long = too_long or len(raw) > LINE_BYTES_MAX
-            raw = raw[:LINE_BYTES_MAX]
-        line = _Line(number, start, offset, notes)
-        if too_long:
-            line.note("unread", f"a line of more than {LINE_BYTES_MAX} bytes was set aside")
-        else:
-            yield from _objects(line, raw)
+        if not piece.endswith(b"\n"):
+            raw, offset, too_long = _rest_of_line(stream, piece, offset, line_bytes_max)
+            if too_long:
+                text = f"a line of more than {line_bytes_max} bytes was set aside"
+                notes.append(Note("unread", text, number, start, offset))
+                continue
+        yield number, start, offset, raw
 
 
-def _objects(line: _Line, raw: bytes) -> Iterator[Found]:
+def _rest_of_line(
+    stream: BinaryIO, piece: bytes, offset: int, bytes_max: int
+) -> tuple[bytes, int, bool]:
+    """Return a long line without its NUL bytes, where it ends, and whether it is too long."""
+    raw, too_long = piece, False
+    while not piece.endswith(b"\n") and (piece := stream.readline(bytes_max)):
+        offset += len(piece)
+        raw = raw.replace(b"\0", b"") + piece.replace(b"\0", b"")
+        too_long = too_long or len(raw) > bytes_max
+        raw = raw[:bytes_max]
+    return raw, offset, too_long
+
+
+def objects(line: Line, raw: bytes) -> Iterator[Found]:
+    """Yield the objects of a line, and note what is wrong with it."""
     try:
         value = _decoder.decode(raw)
     except (ValueError, RecursionError):
@@ -86,14 +128,14 @@ def _objects(line: _Line, raw: bytes) -> Iterator[Found]:
         line.note("unread", "a line that is no object")
 
 
-def _salvaged(line: _Line, raw: bytes) -> Iterator[Found]:
+def _salvaged(line: Line, raw: bytes) -> Iterator[Found]:
     """Read what can be read of a line that is not one clean object."""
     text = _cleaned(line, raw)
     position, pieces = 0, 0
     while position < len(text):
-        value, end = _value_at(text, position)
+        value, end = value_at(text, position)
         if end == position:
-            end = _next_record(text, position)
+            end = _next_record(text, position, line.is_record)
             what = "the end of a torn record" if end == len(text) else "a torn record"
             line.note("unread", f"{what}: {end - position} characters could not be read")
         elif isinstance(value, dict):
@@ -106,7 +148,7 @@ def _salvaged(line: _Line, raw: bytes) -> Iterator[Found]:
         line.note("mended", f"{pieces} records stand on one line")
 
 
-def _cleaned(line: _Line, raw: bytes) -> str:
+def _cleaned(line: Line, raw: bytes) -> str:
     raw = raw.removeprefix(_BOM)
     if b"\0" in raw:
         line.note("mended", f"{raw.count(0)} NUL bytes were skipped")
@@ -119,7 +161,7 @@ def _cleaned(line: _Line, raw: bytes) -> str:
     return text.strip()
 
 
-def _value_at(text: str, position: int) -> tuple[Any, int]:
+def value_at(text: str, position: int) -> tuple[Any, int]:
     """Return the JSON value at a position and where it ends; the same position if there is none."""
     try:
         value, end = _lenient.raw_decode(text, position)
@@ -128,21 +170,15 @@ def _value_at(text: str, position: int) -> tuple[Any, int]:
     return value, end
 
 
-def _next_record(text: str, position: int) -> int:
+def _next_record(text: str, position: int, is_record: IsRecord) -> int:
     """Return where the next whole record begins behind a damaged place, or the text's length."""
     for tried, match in enumerate(_START.finditer(text, position + 1)):
         if tried == STARTS_MAX:
             break
-        value, end = _value_at(text, match.start())
-        if end > match.start() and isinstance(value, dict) and _is_record(value):
+        value, end = value_at(text, match.start())
+        if end > match.start() and isinstance(value, dict) and is_record(value):
             return match.start()
     return len(text)
-
-
-def _is_record(value: dict[str, Any]) -> bool:
-    return isinstance(value.get("type"), str) and not value.keys().isdisjoint(
-        {"uuid", "sessionId", "leafUuid", "messageId"}
-    )
 
 
 def _skip_blanks(text: str, position: int) -> int:

@@ -3,25 +3,30 @@
 Law: one API message is one node, however many lines it was written in; the results of its calls
 are one node below it, wherever they hang (D03). A rewind is a fork between nodes; parallel calls
 are none. The branch ends at the last thing said, and begins at its root or at the last
-compaction.
+compaction. No body is looked at: rows are enough.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, Final, TypeAlias
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Final, Literal, TypeAlias
 
 import attrs
 
+from holdfast.conversation.history import ASSISTANT, USER, Block, History, Message, Role
+from holdfast.transcripts import chain as chains
+from holdfast.transcripts.bodies import Blocks, Bodies
 from holdfast.transcripts.chain import Chain
 from holdfast.transcripts.imported import Note
-from holdfast.transcripts.records import Record
+from holdfast.transcripts.index import TranscriptIndex
+from holdfast.transcripts.rows import Row
+from holdfast.transcripts.skeleton import skeleton_of
 
 ABOVE_MAX: Final = 200
 """How many records above a result its call is looked for: what is far away is no neighbour."""
 
-Name: TypeAlias = tuple[str, str]
+Name: TypeAlias = tuple[Literal["message", "results", "record"], str]
 """A node: ("message", message id), ("results", message id or key) or ("record", key)."""
 
 
@@ -29,7 +34,7 @@ Name: TypeAlias = tuple[str, str]
 class Tree:
     """The nodes of a chain, their records in file order, and the parent of each."""
 
-    nodes: dict[Name, list[Record]]
+    nodes: dict[Name, list[Row]]
     parents: dict[Name, Name | None]
     names: dict[str, Name]
 
@@ -42,12 +47,123 @@ class Tree:
         return found
 
 
+@attrs.frozen
+class Node:
+    """A node of the active branch: an API message, the results of its calls, or one record."""
+
+    kind: Literal["message", "results", "record"]
+    role: Role
+    rows: tuple[Row, ...]
+
+
+@attrs.frozen
+class Branch:
+    """The active branch, and what was bridged, mended or left out to find it.
+
+    `known` are the records of the main track by key, `rows` the same in file order.
+    """
+
+    nodes: tuple[Node, ...]
+    notes: tuple[Note, ...]
+    known: Mapping[str, Row]
+
+    @property
+    def model(self) -> str:
+        """The model that spoke last; empty when none did."""
+        models = (row.model for node in reversed(self.nodes) for row in reversed(node.rows))
+        return next(filter(None, models), "")
+
+
+@attrs.frozen
+class Said:
+    """One message of the branch, and where each of its blocks stands: row and place in the row."""
+
+    message: Message
+    places: tuple[tuple[Row, int], ...]
+
+
+def active(index: TranscriptIndex) -> Sequence[Node]:
+    """Return the nodes of the active branch in the order in which they were said."""
+    return branch(index).nodes
+
+
+def branch(index: TranscriptIndex) -> Branch:
+    """Find the active branch of a transcript."""
+    notes: list[Note] = []
+    chain = chains.build(index.rows, notes)
+    left_out = sum(row.left_out for row in chain.records)
+    if left_out:
+        notes.append(Note("left out", f"{left_out} error messages that the model never said"))
+    tree = grow(chain)
+    leaf = tip(tree, chain, index.about.leaf)
+    path = [] if leaf is None else with_answers(tree, path_to(tree, chain, leaf, notes))
+    return Branch(tuple(_node(name, tree.nodes[name]) for name in path), tuple(notes), chain.by_key)
+
+
+def skeleton_history(nodes: Iterable[Node], bodies: Bodies) -> History:
+    """Return the messages of some nodes, their long strings shortened.
+
+    One record's words are in memory at a time.
+    """
+
+    def skeletons(row: Row) -> tuple[Block, ...]:
+        return tuple(map(skeleton_of, bodies.blocks(row)))
+
+    return tuple(said.message for said in messages(nodes, skeletons))
+
+
+def messages(nodes: Iterable[Node], blocks_of: Blocks) -> Iterator[Said]:
+    """Yield what was said, message by message, with the blocks that `blocks_of` finds for a row.
+
+    The origin of a message is the key of its first row. A node that holds no block says nothing.
+    """
+    for node in nodes:
+        if node.kind == "message":
+            yield from _said(ASSISTANT, node.rows, tuple(_joined(node.rows, blocks_of)))
+            continue
+        for row in node.rows:
+            yield from _said(_role(row), (row,), tuple(_placed((row,), blocks_of)))
+
+
+def _said(
+    role: Role, rows: Sequence[Row], found: Sequence[tuple[Block, Row, int]]
+) -> Iterator[Said]:
+    if found:
+        message = Message(role, tuple(block for block, _, _ in found), rows[0].key)
+        yield Said(message, tuple((row, place) for _, row, place in found))
+
+
+def _placed(rows: Sequence[Row], blocks_of: Blocks) -> Iterator[tuple[Block, Row, int]]:
+    for row in rows:
+        for place, block in enumerate(blocks_of(row)):
+            yield block, row, place
+
+
+def _joined(pieces: Sequence[Row], blocks_of: Blocks) -> Iterator[tuple[Block, Row, int]]:
+    """Join the pieces of one API message; a piece that stands twice is one piece."""
+    if len(pieces) > 1 and all(piece.block_index is not None for piece in pieces):
+        pieces = sorted(pieces, key=lambda piece: piece.block_index or 0)
+    seen: set[Block] = set()
+    for block, row, place in _placed(pieces, blocks_of):
+        if block not in seen or block.type == "text":
+            yield block, row, place
+        seen.add(block)
+
+
+def _node(name: Name, rows: Sequence[Row]) -> Node:
+    return Node(name[0], _role(rows[0]), tuple(rows))
+
+
+def _role(row: Row) -> Role:
+    return ASSISTANT if row.role == ASSISTANT else USER
+
+
 def grow(chain: Chain) -> Tree:
     """Build the tree of nodes."""
     spoken = [record for record in chain.records if record.speaks or record.is_boundary]
     callers = _callers(spoken)
     names: dict[str, Name] = {}
-    nodes: dict[Name, list[Record]] = defaultdict(list)
+    nodes: dict[Name, list[Row]] = defaultdict(list)
     parents: dict[Name, Name | None] = {}
     for record in spoken:
         caller = _answered(record, callers, chain)
@@ -69,7 +185,7 @@ def results_of(name: Name) -> Name:
     return "results", name[1]
 
 
-def _own_name(record: Record) -> Name:
+def _own_name(record: Row) -> Name:
     if record.role == "assistant" and record.message_id:
         return "message", record.message_id
     return "record", record.key
@@ -79,42 +195,34 @@ def _own_name(record: Record) -> Name:
 class _Calls:
     """The records that make calls of one id, by key in file order, and their nodes."""
 
-    records: dict[str, Record] = attrs.field(factory=dict)
+    records: dict[str, Row] = attrs.field(factory=dict)
     names: set[Name] = attrs.field(factory=set)
 
-    def add(self, record: Record) -> None:
+    def add(self, record: Row) -> None:
         self.records[record.key] = record
         self.names.add(_own_name(record))
 
 
-def _callers(spoken: Iterable[Record]) -> dict[str, _Calls]:
+def _callers(spoken: Iterable[Row]) -> dict[str, _Calls]:
     """Return who made each call; several when an id is used again (A05)."""
     callers: dict[str, _Calls] = defaultdict(_Calls)
     for record in spoken:
         if record.role != "assistant":
             continue
-        for block in _blocks(record):
-            tool_id = block.get("id")
-            if block.get("type") == "tool_use" and isinstance(tool_id, str):
-                callers[tool_id].add(record)
+        for tool_id in record.calls:
+            callers[tool_id].add(record)
     return dict(callers)
 
 
-def _blocks(record: Record) -> Iterator[dict[str, Any]]:
-    if isinstance(record.content, list):
-        yield from (block for block in record.content if isinstance(block, dict))
-
-
-def _answered(record: Record, callers: dict[str, _Calls], chain: Chain) -> Name | None:
+def _answered(record: Row, callers: dict[str, _Calls], chain: Chain) -> Name | None:
     """Return the node whose calls a user's record answers, if it answers any."""
     if record.role != "user":
         return None
-    ids = (b.get("tool_use_id") for b in _blocks(record) if b.get("type") == "tool_result")
-    made = next((callers[i] for i in ids if isinstance(i, str) and i in callers), None)
+    made = next((callers[tool_id] for tool_id in record.answers if tool_id in callers), None)
     return None if made is None else _nearest(made, record, chain)
 
 
-def _nearest(made: _Calls, result: Record, chain: Chain) -> Name:
+def _nearest(made: _Calls, result: Row, chain: Chain) -> Name:
     """Return which call of one id a result answers: the nearest above it in the chain (A05).
 
     Where none is above it, the last one that was written before it.
@@ -130,11 +238,14 @@ def _nearest(made: _Calls, result: Record, chain: Chain) -> Name:
 
 
 def _parent(
-    name: Name, records: Sequence[Record], chain: Chain, names: dict[str, Name]
+    name: Name, records: Sequence[Row], chain: Chain, names: dict[str, Name]
 ) -> Name | None:
     """Return the node above: the first one above any of its records that is not its own."""
-    own = {name, results_of(name)}
+    own = (name, results_of(name))
     for record in records:
+        nearest = chain.spoken_parent(record.key)
+        if nearest is not None and names[nearest.key] not in own:
+            return names[nearest.key]
         above = (names[above.key] for above in _records_above(record, chain))
         found = next((name for name in above if name not in own), None)
         if found is not None:
@@ -142,7 +253,7 @@ def _parent(
     return None
 
 
-def _hangs_on(caller: Name, result: Record, chain: Chain, names: dict[str, Name]) -> bool:
+def _hangs_on(caller: Name, result: Row, chain: Chain, names: dict[str, Name]) -> bool:
     """Say whether nothing else was said between calls and a result.
 
     Other results of theirs, and prompts that were queued meanwhile, are nothing else.
@@ -156,7 +267,7 @@ def _hangs_on(caller: Name, result: Record, chain: Chain, names: dict[str, Name]
     return True  # The link is broken: it hangs on nothing else either.
 
 
-def _records_above(record: Record, chain: Chain) -> Iterator[Record]:
+def _records_above(record: Row, chain: Chain) -> Iterator[Row]:
     """Yield what was said above a record, the nearest first, as far as `ABOVE_MAX` records."""
     walked: set[str] = set()
     above = chain.spoken_parent(record.key)
@@ -186,6 +297,8 @@ def tip(tree: Tree, chain: Chain, marked: tuple[int, str] | None) -> Name | None
 
 def _followed_down(tree: Tree, name: Name) -> Name:
     """Go down to the leaf that was written last."""
+    if name not in tree.parents.values():
+        return name
     children = tree.children()
     order = {name: None}
     waiting = [name]
@@ -226,7 +339,7 @@ def path_to(tree: Tree, chain: Chain, leaf: Name, notes: list[Note]) -> list[Nam
     return path[::-1]
 
 
-def _above_boundary(boundary: Record, tree: Tree, chain: Chain) -> Name | None:
+def _above_boundary(boundary: Row, tree: Tree, chain: Chain) -> Name | None:
     above = boundary.logical_parent
     record = chain.by_key.get(above) if above is not None else None
     if record is not None and not record.speaks and not record.is_boundary:
@@ -234,7 +347,7 @@ def _above_boundary(boundary: Record, tree: Tree, chain: Chain) -> Name | None:
     return tree.names[record.key] if record is not None else None
 
 
-def _with_preserved(path: list[Name], boundary: Record, tree: Tree, chain: Chain) -> list[Name]:
+def _with_preserved(path: list[Name], boundary: Row, tree: Tree, chain: Chain) -> list[Name]:
     """Hang the messages that a compaction kept verbatim behind its summary."""
     kept: dict[Name, None] = {}
     for key in _preserved_keys(boundary, chain):
@@ -247,7 +360,7 @@ def _with_preserved(path: list[Name], boundary: Record, tree: Tree, chain: Chain
     return [*path[: summary + 1], *kept, *path[summary + 1 :]]
 
 
-def _preserved_keys(boundary: Record, chain: Chain) -> Sequence[str]:
+def _preserved_keys(boundary: Row, chain: Chain) -> Sequence[str]:
     """Return the ids that a compaction kept, in order."""
     if boundary.preserved or boundary.segment is None:
         return boundary.preserved
@@ -265,9 +378,12 @@ def _preserved_keys(boundary: Record, chain: Chain) -> Sequence[str]:
 def with_answers(tree: Tree, path: Sequence[Name]) -> list[Name]:
     """Add to a path the results and the queued prompts that hang beside it, results first."""
     on_path = set(path)
+    neighbours = on_path.union(map(results_of, path))
     beside: dict[Name, list[Name]] = defaultdict(list)
     for name, parent in tree.parents.items():
-        if parent is not None and name not in on_path and _was_queued(tree.nodes[name]):
+        if parent is None or parent not in neighbours or name in on_path:
+            continue
+        if _was_queued(tree.nodes[name]):
             beside[parent].append(name)
     complete: list[Name] = []
     held: list[Name] = []
@@ -285,5 +401,5 @@ def with_answers(tree: Tree, path: Sequence[Name]) -> list[Name]:
     return complete
 
 
-def _was_queued(records: Sequence[Record]) -> bool:
-    return all(record.found.value.get("type") == "attachment" for record in records)
+def _was_queued(records: Sequence[Row]) -> bool:
+    return all(record.is_attachment for record in records)
