@@ -11,7 +11,7 @@ from holdfast.session import inputs as inp
 from holdfast.session import preflight, view
 from holdfast.session.compaction import facts, planning
 from holdfast.session.failures import Failure, FailureKind
-from holdfast.session.state import Phase
+from holdfast.session.state import Phase, index_of, last_index_of
 from session.compacting import (
     LIMITS,
     SIGNING,
@@ -58,6 +58,23 @@ def test_R92_a_signed_block_stands_alone_and_first_and_everything_kept_follows_u
     assert any(THINKING in message.blocks for message in kept)
     assert last.role == USER
     assert "state of the session" in last.blocks[0].text_of("text")
+
+
+def test_R72_thinking_that_followed_the_facts_of_an_earlier_block_leaves_with_them() -> None:
+    world = compacted(SIGNING, rung=ev.Rung.ON_DEMAND)
+    for number in range(2):
+        world.submit(f"another question {number}")
+        answer(world, THINKING, text(about(1_000)))
+    (before,) = world.state.compactions
+    world.give(inp.CompactAsked())
+    running = world.state.compaction
+    assert running is not None
+    cut = index_of(world.state.messages, running.started.cut_origin) or 0
+    assert last_index_of(world.state.messages, before.known_origin) >= cut, "among what is kept"
+    ready(world, rung=ev.Rung.ON_DEMAND)
+    sent = view.messages(world.state)
+    assert before.facts_origin not in {message.origin for message in sent}
+    assert not any(THINKING in message.blocks for message in sent)
 
 
 def test_what_follows_a_signed_block_only_grows() -> None:

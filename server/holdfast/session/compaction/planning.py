@@ -97,6 +97,8 @@ def on_demand(state: SessionState, started: ev.CompactionStarted) -> History | N
     if not cut or not _is_signable(state.messages, cut):
         return None
     head = view.of(state, state.in_force, state.unbound_origin, until=cut)
-    if not head or any(block.type == "tool_use" for block in head[-1].blocks):
+    if not head or head[-1].role == state.messages[cut].role:
+        return None  # Facts of an earlier block stand there; the speaker must change (§6).
+    if any(block.type == "tool_use" for block in head[-1].blocks):
         return None
     return head

@@ -23,6 +23,7 @@ from holdfast.session.state import (
     RunningCompaction,
     SessionState,
     Undone,
+    index_of,
     last_index_of,
 )
 
@@ -103,6 +104,7 @@ def compaction_committed(
     if running is None or running.summary is None:
         return
     rung = running.rung or ev.Rung.SUMMARY
+    keeps = running.block is not None and not _facts_are_dropped(state, running)
     state.compactions.append(
         Compaction(
             compaction_id=event.compaction_id,
@@ -124,9 +126,18 @@ def compaction_committed(
     if state.turn is not None:
         state.turn.answer_tokens = None  # There is more room now.
     history.prefix_changed(state)
-    if rung is ev.Rung.ON_DEMAND and running.block is not None:
+    if rung is ev.Rung.ON_DEMAND and keeps:
         # The signed block stands for what was sent: thinking behind it stays valid (spec §6).
         state.unbound_origin = state.compactions[-1].unbound_before
+
+
+def _facts_are_dropped(state: SessionState, running: RunningCompaction) -> bool:
+    """Whether facts of the compaction before stood among what is kept: then that has changed."""
+    before = state.in_force
+    if before is None or not before.facts:
+        return False
+    cut = index_of(state.messages, running.started.cut_origin)
+    return cut is None or last_index_of(state.messages, before.known_origin) >= cut
 
 
 def compaction_ended(state: SessionState, event: ev.CompactionEnded, _seq: int, _at: int) -> None:
