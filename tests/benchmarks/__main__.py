@@ -6,14 +6,12 @@ The exit code is 1 when a goal is missed, 2 when a name is unknown.
 
 from __future__ import annotations
 
-import importlib
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from measuring import PREFIX, measured
 from table import Row, print_table
-
-PREFIX = "bench_"
 
 
 def main(names: Sequence[str]) -> int:
@@ -26,7 +24,7 @@ def main(names: Sequence[str]) -> int:
     rows: list[Row] = []
     for name in names or known:
         print(f"measuring {name} ...", file=sys.stderr, flush=True)
-        rows += importlib.import_module(f"{PREFIX}{name}").rows()
+        rows += measured(name)
     print_table(rows)
     return 0 if all(row.ok for row in rows) else 1
 

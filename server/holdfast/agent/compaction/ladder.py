@@ -26,8 +26,8 @@ from holdfast.session import inputs as inp
 _log: Final = logging.getLogger(__name__)
 
 FLOOR: Final = (
-    "No summary of the earlier part of this conversation could be made. It is kept in full in the "
-    "session's journal; ask the person for what you need from it."
+    "No summary of the earlier part of this conversation could be made. It is kept in full: "
+    "`recall_search` finds, and `recall_read` shows, what was said."
 )
 """The last rung: what stands for the past when even the digest cannot be made."""
 
