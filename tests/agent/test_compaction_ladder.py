@@ -95,7 +95,8 @@ def test_a_request_that_waits_goes_to_the_digest_at_once() -> None:
 def test_the_floor_says_where_the_history_is() -> None:
     found = walk(task(TALK), always(Answer()), first=R.FLOOR)
     assert found.ready.rung is R.FLOOR
-    assert "journal" in found.ready.summary
+    assert "kept in full" in found.ready.summary
+    assert all(tool in found.ready.summary for tool in ("recall_search", "recall_read"))
 
 
 def test_what_does_not_apply_is_passed_over_in_silence() -> None:
