@@ -125,6 +125,12 @@ differential: $(DEV) ## set up, then compare grammar and simulator on generated 
 	@echo "differential: the grammar against the simulator"
 	@PYTHONPATH=tests $(BIN)/python -m differential --histories $(or $(N),100000) --seed $(or $(SEED),1)
 
+.PHONY: mutants
+mutants: $(DEV) ## set up, then damage real transcripts and repair them (N=10000 SEED=1 SECONDS=s; HOLDFAST_TRANSCRIPTS=dir for more)
+	@echo "mutants: damaged transcripts are read, checked and repaired"
+	@PYTHONPATH=tests $(BIN)/python -m transcripts.mutant_campaign --mutants $(or $(N),10000) \
+		--seed $(or $(SEED),1) $(if $(SECONDS),--seconds $(SECONDS))
+
 .PHONY: lock
 lock: $(DEV) ## pin the dependencies anew from pyproject.toml (UPGRADE=1 for the newest ones)
 	@echo "lock: pinning what the server needs (requirements/lock.txt)"

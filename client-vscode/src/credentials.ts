@@ -7,13 +7,11 @@ import * as vscode from "vscode";
 import type { Result } from "./protocol";
 import type { Server } from "./server";
 import { ask, inform, noteTo, Owner, pick, run, type Choice } from "./ui";
+import wording from "./wording.json";
 
 type Kind = "apiKey" | "authToken";
 
-const KINDS: Choice<Kind>[] = [
-  { value: "apiKey", label: "API key", detail: "From the console of the API; begins with sk-ant-" },
-  { value: "authToken", label: "Bearer token", detail: "For gateways that want an Authorization header" },
-];
+const KINDS = wording.keys as Choice<Kind>[];
 const INPUT: vscode.InputBoxOptions = {
   prompt: "It is kept in the system's secret storage and sent only to the configured API.",
   password: true,

@@ -2,7 +2,7 @@
 
 import * as vscode from "vscode";
 import type { WorkspaceEdit } from "vscode-languageclient/node";
-import type { Compacted, Mention } from "./protocol";
+import type { Call, Compacted, Mention } from "./protocol";
 import type { Server } from "./server";
 import { folders, inform, run, showText } from "./ui";
 
@@ -11,6 +11,7 @@ const SAVE_TIMEOUT_MS = 5_000;
 const FOUND_MAX = 50;
 const SCHEME = "holdfast-diff";
 const WHAT = { proposed: "proposed change", applied: "change", unknown: "change, outcome unknown" };
+const PAGES = { covered: "/Compacted part.md", summary: "/Summary.md" };
 const PREVIEW = { needsConfirmation: true, label: "Holdfast: apply code" };
 const EXCLUDED = "**/{node_modules,.git,.venv,__pycache__}/**";
 
@@ -25,15 +26,10 @@ export async function openFile(path: string, line?: number): Promise<void> {
   await vscode.window.showTextDocument(uri, { preview: true, selection });
 }
 
-/** Follow a link of an answer: the web outside, everything else as a file; commands never. */
+/** Follow a link of an answer into the web; links to files come as files, commands never. */
 export async function openLink(href: string): Promise<void> {
-  if (/^(https?|mailto):/i.test(href)) return void (await vscode.env.openExternal(vscode.Uri.parse(href, true)));
-  if (/^[a-z][a-z0-9+.-]*:(?!\d)/i.test(href)) return;
-  const [, path, line] = /^(.*?)(?:(?:#L|:)(\d+).*)?$/.exec(decodeURI(href)) ?? [];
-  if (path) await openFile(path, line ? Number(line) : undefined);
+  if (/^(https?|mailto):/i.test(href)) await vscode.env.openExternal(vscode.Uri.parse(href, true));
 }
-
-type Call = { sessionId: string; toolUseId: string };
 
 /** What a tool call did to a file, or would do, in VS Code's own diff editor. */
 export async function showDiff(server: Server, call: Call): Promise<void> {
@@ -46,7 +42,7 @@ export async function showDiff(server: Server, call: Call): Promise<void> {
 }
 
 const page = (of: Compacted, part: "covered" | "summary") =>
-  vscode.Uri.from({ scheme: SCHEME, path: `/${part}.md`, query: JSON.stringify({ ...of, part }) });
+  vscode.Uri.from({ scheme: SCHEME, path: PAGES[part], query: JSON.stringify({ ...of, part }) });
 
 /** What a compaction covers, to be read. */
 export const showCompacted = (of: Compacted) => vscode.window.showTextDocument(page(of, "covered"), { preview: true });

@@ -14,7 +14,12 @@ import { Sessions } from "./sessions/model";
 import { showStatus, showTree } from "./sessions/tree";
 
 const USED = "holdfast.used";
+const HEAD = new vscode.Range(0, 0, 20, 0);
 const LAUNCH_SETTINGS = ["holdfast.server", "holdfast.python", "holdfast.environment"];
+
+/** Of Claude Code; what is wrong with it is said while it is looked at. */
+const isTranscript = (document: vscode.TextDocument) =>
+  document.fileName.endsWith(".jsonl") && /"(parentUuid|sessionId|leafUuid)"/.test(document.getText(HEAD));
 
 let running: Server | undefined;
 
@@ -40,8 +45,10 @@ export async function activate(context: vscode.ExtensionContext): Promise<void> 
   own(vscode.workspace.onDidChangeConfiguration((change) =>
     LAUNCH_SETTINGS.some((name) => change.affectsConfiguration(name)) && restart("a setting of the launch changed")));
   log.info(`Holdfast ${extension.packageJSON.version}, trusted folder: ${vscode.workspace.isTrusted}`);
+  own(vscode.workspace.onDidOpenTextDocument((document) => isTranscript(document) && server.start()));
   // Where it was used before, unfinished turns go on by themselves; elsewhere nothing is started.
-  if (memory.get(USED) || view.visible) void server.start();
+  const needed = memory.get(USED) || view.visible || vscode.workspace.textDocuments.some(isTranscript);
+  if (needed) void server.start();
   const select = () => server.connection.state === "stopped" && restart("another interpreter was selected");
   own((await onSelectionChanged(select)) ?? { dispose: () => {} });
 }

@@ -13,7 +13,8 @@ export interface Notifications {
 
 type Nothing = Record<string, never>;
 type Of = { sessionId: string };
-type Call = Of & { toolUseId: string };
+export type Call = Of & { toolUseId: string };
+type File = { uri: string };
 
 /** Each server command that the client calls, with its argument and its result. */
 export interface Commands {
@@ -31,7 +32,6 @@ export interface Commands {
   "holdfast.session.delete": [Of, unknown];
   "holdfast.session.export": [Of & { format: ExportFormat }, { content: string }];
   "holdfast.session.fork": [Of & { title: string }, Of];
-  "holdfast.session.import": [{ uri: string; workspaceUri?: string }, Of];
   "holdfast.session.items": [Of & { limit: number; before?: string }, { items: Item[]; more: boolean }];
   "holdfast.session.list": [{ follow: boolean }, { sessions: SessionEntry[] }];
   "holdfast.session.open": [Of & { sinceSeq?: number; view: "items" }, OpenedSession];
@@ -43,6 +43,10 @@ export interface Commands {
   "holdfast.session.undoCompaction": [Of, { compactionId: string | null }];
   "holdfast.tool.diff": [Call, ToolDiff];
   "holdfast.tool.output": [Call, { text: string }];
+  "holdfast.transcript.check": [File, { findings: unknown[] }];
+  "holdfast.transcript.import": [File, Of];
+  "holdfast.transcript.list": [Nothing, { sessions: Transcript[] }];
+  "holdfast.transcript.repair": [File & { inPlace: boolean }, Repaired];
   "holdfast.turn.resume": [Of, unknown];
   "holdfast.turn.retry": [Of, unknown];
   "holdfast.turn.send": [SendArgument, unknown];
@@ -116,7 +120,8 @@ type WordsItem = ItemBase & { text: string; state: "streaming" | "done" | "cut" 
 export type TextItem = WordsItem & { kind: "text"; model?: string };
 export type ThinkingItem = WordsItem & { kind: "thinking"; elapsedMs?: number };
 
-export type PromptItem = ItemBase & { kind: "prompt"; promptId: string; text: string; state: "queued" | "sent" } &
+/** `unsent`: not yet taken by the server; it is shown by the client alone. */
+export type PromptItem = ItemBase & { kind: "prompt"; promptId: string; text: string; state: "queued" | "sent" | "unsent" } &
   { images?: { mediaType: string }[]; mentions?: string[] };
 
 type Begun = "writing" | "requested" | "asking" | "running";
@@ -139,6 +144,12 @@ export type ItemsParams = Of & { seq: number; changes: Change[]; session?: Sessi
 
 export type ToolDiff = Record<"before" | "after", string | null> & { uri: string; reason?: string } &
   { state: "proposed" | "applied" | "unknown" };
+
+/** One of Claude Code's sessions; `health` is what both ends of its file tell. */
+export type Transcript = Record<"sessionId" | "path" | "title" | "cwd" | "health", string> &
+  Record<"size" | "usedAtMs" | "deletedInDays", number>;
+/** `outputUri`: of the copy, if one was made; `backup`: where the old file is kept. */
+type Repaired = Record<"repairs" | "unrepaired", unknown[]> & Record<"outputUri" | "backup", string | null>;
 
 export type ServerInfo = { version: string; versions: Record<string, string>; processId: number; dataDir: string } &
   { store: { state: string; message?: string }; problems: { message: string }[] };

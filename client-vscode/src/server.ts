@@ -18,11 +18,11 @@ import { afterCrash, choose, type Choice, type Facts } from "./launch/ladder";
 import type { Argument, CommandName, ErrorData, Notifications, Result } from "./protocol";
 import { launchEnvironment, serverSettings } from "./settings";
 import { folders, messageOf, NotConnected, Owner, Refused, run, setting } from "./ui";
+import wording from "./wording.json";
 
 export type Connection = { state: "idle" | "starting" | "connected" | "restarting" | "stopped"; message?: string };
 type Told = { [M in keyof Notifications]: { method: M; params: Notifications[M] } }[keyof Notifications];
-type Progress = vscode.Progress<{ message?: string | undefined; increment?: number }>;
-type Bar = { progress?: Progress; shown: number; end: () => void };
+type Bar = { progress?: vscode.Progress<{ message?: string; increment: number }>; shown: number; end: () => void };
 
 const TOLD: readonly (keyof Notifications)[] = ["holdfast/items", "holdfast/sessions", "holdfast/status"];
 const CONNECT_TIMEOUT_MS = 120_000;
@@ -30,13 +30,7 @@ const UNSETTLED: readonly Connection["state"][] = ["starting", "restarting"];
 /** More than the restarts that follow each other by themselves. */
 const WAITS_MAX = 10;
 /** Said when no server runs: what a person can do about it. */
-const REMEDIES = {
-  "Try Again": ["holdfast.ui.restartServer"],
-  Repair: ["holdfast.ui.repairInstallation"],
-  "Open Settings": ["workbench.action.openSettings", "holdfast.python"],
-  "Show Log": ["holdfast.ui.showLog"],
-  Report: ["holdfast.ui.report"],
-} as const;
+const REMEDIES = wording.remedies;
 
 class Client extends lsp.LanguageClient {
   protected override fillInitializeParams(params: lsp.InitializeParams): void {
@@ -177,6 +171,7 @@ export class Server extends Owner {
       },
       middleware: {
         handleWorkDoneProgress: this.progress.handle,
+        executeCommand: (command, args, next) => ours(command, args[0]) ?? next(command, args),
         workspace: {
           handleApplyEdit: (params, next) => saving(params.edit, async () => next(params, lsp.CancellationToken.None)),
           configuration: ({ items }) => items.map(({ section }) => (section === "holdfast" ? settings() : null)),
@@ -240,6 +235,12 @@ export class Server extends Owner {
     void run("setContext", "holdfast.server", connection.state);
     this.connectionChanged.fire(connection);
   }
+}
+
+/** What a lens or a quick fix asks of the server that our own commands do, which show what came of it. */
+function ours(command: string, given: { uri: string; inPlace?: boolean }): Thenable<unknown> | undefined {
+  const own = wording.ours[command as keyof typeof wording.ours];
+  return own ? run(own + (given.inPlace ? "InPlace" : ""), vscode.Uri.parse(given.uri)) : undefined;
 }
 
 const expanded = (path: string): string =>

@@ -30,6 +30,7 @@ export const messageOf = (error: unknown): string => (error instanceof Error ? e
 /** Say what happened and what helps, with the log behind a click. */
 export function tell(error: unknown, log: vscode.LogOutputChannel): void {
   const { showErrorMessage } = vscode.window;
+  if (error instanceof Refused && error.kind === "Cancelled") return; // by this person
   if (error instanceof Refused) return void showErrorMessage(`Holdfast: ${error.message} ${error.action}`);
   log.error(error instanceof Error && !(error instanceof NotConnected) ? error : messageOf(error));
   void showErrorMessage(`Holdfast: ${messageOf(error)}`, "Show Log").then((button) => button && log.show());

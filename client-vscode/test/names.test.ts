@@ -6,10 +6,10 @@ import { test } from "node:test";
 const protocol = readFileSync("../docs/protocol.md", "utf8");
 const mirrored = readFileSync("src/protocol.ts", "utf8");
 const manifest = JSON.parse(readFileSync("package.json", "utf8"));
-const sources = readdirSync("src", { recursive: true, encoding: "utf8" }).filter((name) => name.endsWith(".ts")).map((name) => readFileSync(join("src", name), "utf8"));
+const sources = readdirSync("src", { recursive: true, encoding: "utf8" }).filter((name) => /\.(ts|json)$/.test(name)).map((name) => readFileSync(join("src", name), "utf8"));
 
-/** The client shows sessions as items, not as messages. */
-const UNUSED_COMMANDS = ["holdfast.session.messages"];
+/** The client shows sessions as items, not as messages, and imports with progress and Cancel. */
+const UNUSED_COMMANDS = ["holdfast.session.import", "holdfast.session.messages"];
 const UNUSED_NOTIFICATIONS = ["holdfast/event"];
 
 const names = (text: string, pattern: RegExp) => [...new Set([...text.matchAll(pattern)].map(([, name]) => name as string))].sort();
@@ -28,15 +28,15 @@ test("protocol.ts has the server's notifications, all but those that are listed 
 });
 
 test("every command that protocol.ts has is used", () => {
-  const used = names(sources.join("\n"), /"(holdfast\.(?:session|turn|tool|model|permission|credentials|server)\.\w+)"/g);
+  const used = names(sources.join("\n"), /"(holdfast\.(?:session|transcript|turn|tool|model|permission|credentials|server)\.\w+)"/g);
   const rest = sources.filter((text) => text !== mirrored).join("\n");
   assert.deepEqual(used.filter((name) => name !== "holdfast.server.path" && !rest.includes(`"${name}"`)), []);
 });
 
 test("every palette command is declared, named under Holdfast, and registered", () => {
   const declared: { command: string; category: string }[] = manifest.contributes.commands;
-  const table = readFileSync("src/sessions/commands.ts", "utf8");
-  const registered = names(table, /^ {4}(\w+): (?:async |on\(|call\(|\(\) =>)/gm).map((name) => `holdfast.ui.${name}`);
+  const table = ["src/sessions/commands.ts", "src/transcripts.ts"].map((name) => readFileSync(name, "utf8")).join("\n");
+  const registered = names(table, /^ {4}(\w+): (?:async |on\(|call\(|repair\(|\(\) =>)/gm).map((name) => `holdfast.ui.${name}`);
   assert.deepEqual(declared.map(({ command }) => command).sort(), registered);
   assert.ok(declared.every(({ category }) => category === "Holdfast"));
 });

@@ -51,7 +51,7 @@ const opened = (state: State, items: Item[] = [], typed = "", id = "s"): State =
   reduce(state, { type: "session", session: session(id), items, more: false, draft: draft(typed), history: [] }, 0);
 const set = (state: State, change: Partial<State>): State => reduce(state, { type: "set", change }, 0);
 const typed = (state: State, words: string): State => set(state, { draft: draft(words) });
-const send = (state: State, promptId: string): State => set(state, submitted(state, promptId));
+const send = (state: State, promptId: string): State => set(state, submitted(state, { promptId, draft: state.draft }));
 const edit = (state: State, item: PromptItem): State => set(state, edited(state, item));
 const ids = (items: readonly Item[]) => items.map((item) => item.id).join(" ");
 
@@ -102,7 +102,7 @@ describe("what a person typed", () => {
     );
     assert.equal(refused.draft.text, "first\n\nsecond");
     assert.deepEqual([refused.refusal?.message, refused.refusal?.action], ["No.", "Wait."]);
-    assert.equal(refused.pending.length, 0);
+    assert.deepEqual(refused.items, []);
   });
   it("is put aside while an earlier prompt is edited, and comes back", () => {
     const editing = edit(typed(opened(initial, [prompt("p")]), "kept"), prompt("p"));
@@ -117,22 +117,20 @@ describe("what a person typed", () => {
 describe("a sent prompt", () => {
   const sent = send(typed(opened(initial), "do it"), "p");
   it("is shown at once and remembered for Up", () => {
-    assert.equal(sent.pending[0]?.text, "do it");
+    const [shown] = sent.items;
+    assert.deepEqual(shown?.kind === "prompt" && [shown.text, shown.state], ["do it", "unsent"]);
     assert.equal(sent.history[0], "do it");
     assert.equal(sent.draft.text, "");
   });
   it("waits over a restart of the server", () => {
     const back = opened(reduce(sent, { type: "connection", state: "restarting" }, 0));
-    assert.equal(back.pending.length, 1);
+    assert.equal(ids(back.items), "unsent:p");
   });
   it("gives way to the server's own item, never shown twice", () => {
-    const accepted = reduce(sent, { type: "accepted", promptId: "p" }, 0);
-    assert.equal(accepted.pending.length, 1);
-    assert.equal(
-      reduce(accepted, { type: "changes", changes: [{ op: "put", item: prompt("p") }] }, 0).pending.length,
-      0,
-    );
-    assert.equal(opened(sent, [prompt("p")]).pending.length, 0);
+    const taken = reduce(sent, { type: "changes", changes: [{ op: "put", item: prompt("p") }] }, 0);
+    assert.deepEqual(taken.items, [prompt("p")]);
+    assert.deepEqual(opened(sent, [prompt("p")]).items, [prompt("p")]);
+    assert.equal(ids(opened(sent, sent.items as Item[]).items), "unsent:p");
   });
 });
 

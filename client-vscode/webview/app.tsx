@@ -12,11 +12,11 @@ import type { State } from "./store";
 import wording from "./wording.json";
 
 export function App({ state }: { state: State }) {
-  const { screen, session, items, pending, folds, connection, status } = state;
+  const { screen, session, items, folds, connection, status } = state;
   const held = status?.phase === "waiting" || status?.phase === "paused";
   const echoed = held && connection.state === "connected" && status.banner !== undefined;
   const maker = useMemo(() => new Rows(), [session?.sessionId]);
-  const rows = useMemo(() => maker.of(echoed ? withoutEcho(items) : items, pending), [maker, items, pending, echoed]);
+  const rows = useMemo(() => maker.of(echoed ? withoutEcho(items) : items), [maker, items, echoed]);
   const list = rows.length > 0 ? <List key={session?.sessionId} rows={rows} state={state} /> : undefined;
   return (
     <main class="chat" aria-label={session?.title}>
@@ -36,7 +36,7 @@ export function App({ state }: { state: State }) {
 
 /** While a banner shows a failure, its notice at the end of the list would say it twice. */
 function withoutEcho(items: readonly Item[]): readonly Item[] {
-  const at = items.findLastIndex((item) => item.kind !== "prompt" || item.state !== "queued");
+  const at = items.findLastIndex((item) => item.kind !== "prompt" || item.state === "sent");
   const last = items[at];
   return last?.kind === "notice" && ["requestFailed", "paused"].includes(last.code) ? items.toSpliced(at, 1) : items;
 }

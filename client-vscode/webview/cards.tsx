@@ -13,6 +13,7 @@ import { duration, mentionWords } from "./words";
 interface Card<I> {
   item: I;
   open: boolean;
+  connected: boolean;
   question?: Question;
   answer?: Answer;
   /** The whole output of a tool, once it was asked for. */
@@ -23,9 +24,8 @@ export function rendered(row: Row | undefined, state: State): ComponentChild {
   if (!row) return null;
   const { connection, folds, session, answers, outputs } = state;
   if (row.kind === "prose") return <Prose row={row} />;
-  if (row.kind === "pending") return <Pending text={row.prompt.text} connected={connection.state === "connected"} />;
   const { item } = row;
-  const card: Card<typeof item> = { item, open: folds[item.id] ?? false };
+  const card: Card<typeof item> = { item, open: folds[item.id] ?? false, connected: connection.state === "connected" };
   if (item.kind === "tool") {
     const question = session?.questions.find(({ questionId }) => questionId === item.questionId);
     if (item.state === "asking") card.question = question;
@@ -36,11 +36,12 @@ export function rendered(row: Row | undefined, state: State): ComponentChild {
   return <Shown {...card} />;
 }
 
-const Prompt = pure(({ item }: Card<PromptItem>) => {
+const Prompt = pure(({ item, connected }: Card<PromptItem>) => {
   const { text, state, mentions = [], images = [] } = item;
   const edit = () => set(edited(current(), item));
+  const waits = { queued: wording.prompts.queued, unsent: wording.prompts[connected ? "sending" : "kept"], sent: "" }[state];
   return (
-    <section class={`prompt ${state}`} aria-label="You">
+    <section class={`prompt ${state}`} aria-label={state === "unsent" ? "You, being sent" : "You"}>
       <div class="prompt-text">{text}</div>
       <div class="chips">
         {mentions.map((path) => (
@@ -48,8 +49,8 @@ const Prompt = pure(({ item }: Card<PromptItem>) => {
         ))}
         {images.length > 0 ? <Chip words={images.length === 1 ? "1 image" : `${images.length} images`} /> : null}
       </div>
-      {state === "queued" ? (
-        <div class="muted small">{wording.prompts.queued}</div>
+      {waits ? (
+        <div class="muted small">{waits}</div>
       ) : (
         <div class="prompt-tools">
           <Button look="icon" icon="edit" title="Edit and send again" onClick={edit} />
@@ -58,13 +59,6 @@ const Prompt = pure(({ item }: Card<PromptItem>) => {
     </section>
   );
 });
-
-const Pending = pure(({ text, connected }: { text: string; connected: boolean }) => (
-  <section class="prompt pending" aria-label="You, being sent">
-    <div class="prompt-text">{text}</div>
-    <div class="muted small">{wording.prompts[connected ? "sending" : "kept"]}</div>
-  </section>
-));
 
 const Prose = pure(({ row: { item, blocks, open, last } }: { row: Extract<Row, { kind: "prose" }> }) => (
   <div class="prose">

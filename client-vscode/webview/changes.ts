@@ -3,6 +3,7 @@
  * (because it is older than what was loaded) is left alone, and nothing is shown twice.
  */
 
+import { unsentId } from "../src/chat/outbox";
 import type { Change, Item } from "../src/protocol";
 
 /** Return `items` after `changes`; the same array when nothing changed. */
@@ -15,6 +16,8 @@ export function applyChanges(items: readonly Item[], changes: readonly Change[])
 
 /** Return whether it changed anything. */
 function applyOne(items: Item[], change: Change): boolean {
+  const { item } = change.op === "put" ? change : {};
+  if (item?.kind === "prompt" && item.state !== "unsent") applyOne(items, { op: "remove", id: unsentId(item.promptId) });
   // From the end, because what changes is nearly always what is newest.
   const indexOf = (id: string) => items.findLastIndex((item) => item.id === id);
   const at = indexOf(change.op === "put" ? change.item.id : change.id);

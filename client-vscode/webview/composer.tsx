@@ -23,10 +23,9 @@ const type = (change: Partial<Draft>) => set({ draft: { ...current().draft, ...c
 function send(): void {
   const { draft, editing } = current();
   if (isEmpty(draft)) return;
-  const promptId = crypto.randomUUID();
-  set(submitted(current(), promptId));
-  if (editing) post({ type: "resend", promptId, replaces: editing.promptId, draft });
-  else post({ type: "send", promptId, draft });
+  const prompt = { promptId: crypto.randomUUID(), draft, ...(editing && { replaces: editing.promptId }) };
+  set(submitted(current(), prompt));
+  post({ type: "send", prompt });
 }
 
 export function Composer({ state, session }: { state: State; session: Session }) {
@@ -163,7 +162,7 @@ function useKeptDraft({ draft, editing, session }: State): void {
 function useFiles(query: string | undefined): void {
   useEffect(() => {
     if (query === undefined) return undefined;
-    const ask = () => post({ type: "findFiles", requestId: Date.now(), query });
+    const ask = () => post({ type: "findFiles", query });
     const timer = setTimeout(ask, FILES_DELAY_MS);
     return () => clearTimeout(timer);
   }, [query]);

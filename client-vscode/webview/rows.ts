@@ -5,12 +5,10 @@
 
 import type { Item, TextItem } from "../src/protocol";
 import { BlockSplitter } from "./blocks";
-import type { PendingPrompt } from "./store";
 
 export type Row =
   | { kind: "item"; key: string; item: Exclude<Item, TextItem> }
-  | { kind: "prose"; key: string; item: TextItem; blocks: readonly string[]; open: string; last: boolean }
-  | { kind: "pending"; key: string; prompt: PendingPrompt };
+  | { kind: "prose"; key: string; item: TextItem; blocks: readonly string[]; open: string; last: boolean };
 
 const ROW_CHARS = 2000;
 
@@ -18,15 +16,12 @@ export class Rows {
   private readonly made = new WeakMap<Item, Row[]>();
   private readonly growing = new Map<string, Prose>();
 
-  of(items: readonly Item[], pending: readonly PendingPrompt[]): Row[] {
-    const waiting = pending.map((prompt): Row => ({ kind: "pending", key: prompt.promptId, prompt }));
-    return [...items.flatMap((item) => this.rowsOf(item)), ...waiting];
-  }
+  readonly of = (items: readonly Item[]): Row[] => items.flatMap((item) => this.rowsOf(item));
 
   private rowsOf(item: Item): Row[] {
     let rows = this.made.get(item);
     if (rows) return rows;
-    // A prompt has the key of the pending row, which it replaces.
+    // A prompt has the key of the unsent one, whose place it takes.
     const key = (item.kind === "prompt" && item.promptId) || item.id;
     rows = item.kind === "text" ? this.prose(item) : [{ kind: "item", key, item }];
     this.made.set(item, rows);

@@ -5,7 +5,7 @@
  */
 
 import type { Draft, ToView } from "../src/chat/messages";
-import { emptyDraft, isEmpty, remembered } from "../src/chat/outbox";
+import { emptyDraft, isEmpty, remembered, unsentId, unsentItem, type Waiting } from "../src/chat/outbox";
 import type { Answer, Change, Item, PromptItem, Session, Status } from "../src/protocol";
 import { applyChanges } from "./changes";
 
@@ -15,9 +15,6 @@ const KEPT_AFTER_TRIM = 2000;
 const READ_OUT_CHARS_MAX = 500;
 
 type Told<K extends ToView["type"]> = Extract<ToView, { type: K }>;
-
-/** A prompt on its way: shown at once, until the server's own item takes its place. */
-export type PendingPrompt = { promptId: string; text: string; accepted: boolean };
 
 export const initial = {
   screen: "loading" as "loading" | "session" | Told<"empty">["hint"],
@@ -33,7 +30,6 @@ export const initial = {
   /** An earlier prompt is being edited; `kept` is what was being typed before. */
   editing: undefined as { promptId: string; kept: Draft } | undefined,
   history: [] as readonly string[],
-  pending: [] as readonly PendingPrompt[],
   refusal: undefined as { message: string; action: string } | undefined,
   /** Whole outputs, by the id of the tool's use. */
   outputs: {} as Readonly<Record<string, string>>,
@@ -113,11 +109,8 @@ const REDUCERS: { [K in Event["type"]]: Reducer<Extract<Event, { type: K }>> } =
     return { items: [...older.filter(({ id }) => !known.has(id)), ...items], more, loadingOlder: false };
   },
   connection: (_, connection) => ({ connection }),
-  accepted: ({ pending }, { promptId }) => ({
-    pending: pending.map((prompt) => (prompt.promptId === promptId ? { ...prompt, accepted: true } : prompt)),
-  }),
-  refused: ({ pending, draft }, refusal) => ({
-    pending: pending.filter(({ promptId }) => promptId !== refusal.promptId),
+  refused: ({ items, draft }, refusal) => ({
+    items: applyChanges(items, [{ op: "remove", id: unsentId(refusal.promptId) }]),
     draft: joined(refusal.draft, draft),
     refusal,
   }),
@@ -130,9 +123,9 @@ const REDUCERS: { [K in Event["type"]]: Reducer<Extract<Event, { type: K }>> } =
   focus: ({ focusCount }) => ({ focusCount: focusCount + 1 }),
 };
 
-/** The prompt in the composer is on its way. */
-export const submitted = ({ pending, history, draft, editing }: State, promptId: string): Partial<State> => ({
-  pending: [...pending, { promptId, text: draft.text, accepted: false }],
+/** The prompt in the composer is on its way: shown at once. */
+export const submitted = ({ items, history, draft, editing }: State, prompt: Waiting): Partial<State> => ({
+  items: [...items, unsentItem(prompt, 0)],
   history: remembered(history, draft.text),
   draft: editing?.kept ?? emptyDraft,
   editing: undefined,
@@ -156,12 +149,11 @@ function opened(before: State, told: Told<"session">, nowMs: number): State {
     ...base,
     ...shown(session, nowMs),
     screen: "session",
-    items,
+    items: [...items, ...base.items.filter((item) => unsent(item) && !promptOf(items, item.promptId))],
     more,
     loadingOlder: false,
     draft: keepsTyped ? before.draft : draft,
     history,
-    pending: base.pending.filter(({ accepted, promptId }) => !accepted && !promptOf(items, promptId)),
     answers: {}, // an answer that did not arrive can be given again
     focusCount: before.focusCount,
   };
@@ -171,10 +163,8 @@ const shown = (session: Session, nowMs: number) => ({ session, status: session.s
 
 function changed(before: State, changes: Change[]): Partial<State> {
   const items = applyChanges(before.items, changes);
-  const waits = before.pending.filter(({ promptId }) => !promptOf(items, promptId));
   return {
     items,
-    pending: waits.length === before.pending.length ? before.pending : waits,
     announcement: announced(changes, before.items, items) ?? before.announcement,
     ...(before.following && trimmed(items)),
   };
@@ -183,6 +173,8 @@ function changed(before: State, changes: Change[]): Partial<State> {
 /** The person looks at the end: what is far above is given back to the host. */
 const trimmed = (items: readonly Item[]): Partial<State> | false =>
   items.length > KEPT_MAX && { items: items.slice(-KEPT_AFTER_TRIM), more: true };
+
+const unsent = (item: Item): item is PromptItem => item.kind === "prompt" && item.state === "unsent";
 
 const promptOf = (items: readonly Item[], promptId: string): PromptItem | undefined =>
   items.findLast((item): item is PromptItem => item.kind === "prompt" && item.promptId === promptId);

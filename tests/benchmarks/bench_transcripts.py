@@ -36,7 +36,7 @@ CPU_MAX: Final = 1.6
 MEMORY_MAX: Final = 0.25
 SMALL, USUAL = "records of 1 KB", "records of a few KB"
 COMPACTED: Final = 100
-"""Turns between two compactions: about what a window of 200 000 tokens holds."""
+"""Turns between two compactions, usually: about what a window of 200 000 tokens holds."""
 CORPUS: Final = Path(__file__).parents[1] / "corpora" / "claude-code"
 
 
@@ -60,13 +60,14 @@ def _words() -> str:
 WORDS: Final = _words()
 
 
-def transcript(size: int, kind: str) -> Iterator[bytes]:
-    """Yield the lines of a session of about `size` bytes."""
+def transcript(size: int, kind: str, compacted: int = COMPACTED) -> Iterator[bytes]:
+    """Yield the lines of a session of about `size` bytes, compacted after so many turns each."""
     chance = random.Random(8)
     parent: str | None = None
     written = number = 0
     while written < size:
-        for line in _turn(number, parent, chance, 300 if kind == SMALL else 3000):
+        compacts = number % compacted == compacted - 1
+        for line in _turn(number, parent, chance, 300 if kind == SMALL else 3000, compacts):
             parent = line["uuid"]
             encoded = json.dumps(line, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
             written += len(encoded)
@@ -75,7 +76,7 @@ def transcript(size: int, kind: str) -> Iterator[bytes]:
 
 
 def _turn(
-    number: int, parent: str | None, chance: random.Random, usual: int
+    number: int, parent: str | None, chance: random.Random, usual: int, compacts: bool
 ) -> Iterator[dict[str, Any]]:
     """Yield a prompt or none, some words, a call and its result."""
 
@@ -106,7 +107,7 @@ def _turn(
         }  # fmt: skip
         return said("assistant", message, requestId=f"req_{number}")
 
-    if number % COMPACTED == COMPACTED - 1:
+    if compacts:
         above, parent = parent, None
         yield {**said("system", {}, subtype="compact_boundary", logicalParentUuid=above)}
         yield said("user", {"role": "user", "content": text(8000)}, isCompactSummary=True)
@@ -173,13 +174,13 @@ def memory(path: Path, kind: str) -> Row:
 def growth(path: Path) -> int:
     """Return the bytes by which opening a file makes this process grow at its peak."""
     gc.collect()
-    before = _peak()
+    before = peak()
     kept = opened(path)
     assert kept.rows
-    return _peak() - before
+    return peak() - before
 
 
-def _peak() -> int:
+def peak() -> int:
     """Return the peak of this process's memory; `ru_maxrss` would be the parent's at first."""
     lines = Path("/proc/self/status").read_text("ascii").splitlines()
     return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM"))

@@ -6,12 +6,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from conversation import strategies as make
-from holdfast.conversation.history import Block, History, tool_result, user
+from holdfast.conversation.history import THINKING, Block, History, tool_result, user
 from holdfast.conversation.tokens import (
     IMAGE_TOKENS,
     Calibration,
     estimate,
     estimate_block,
+    estimate_message,
     estimate_text,
     history_bytes,
 )
@@ -31,6 +32,16 @@ def test_bytes_are_exactly_those_of_the_request(history: History) -> None:
 @given(make.any_history, make.any_history)
 def test_an_estimate_of_two_parts_is_the_sum_of_theirs(one: History, two: History) -> None:
     assert estimate(one + two) == estimate(one) + estimate(two)
+
+
+@given(make.any_history)
+def test_what_a_message_keeps_of_itself_is_what_its_blocks_say(history: History) -> None:
+    for message in history:
+        assert message.tokens == estimate_message(message.blocks) == estimate((message,))
+        rest = tuple(block for block in message.blocks if block.type not in THINKING)
+        assert (message.unbound or message).blocks == rest
+        if message.unbound is not None:
+            assert message.unbound.tokens == estimate_message(rest)
 
 
 @given(st.text())

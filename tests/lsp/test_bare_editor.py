@@ -32,6 +32,7 @@ class BareEditor(LanguageClient):
         self.questions: list[types.ShowMessageRequestParams] = []
         self.registrations: list[str] = []
         self.executed: set[str] = set()
+        self.folders: list[str] = []
         self.choose: Callable[[list[str]], str | None] = lambda _: None
         for method, function in DEFAULT_CLIENT_FEATURES.items():
             self.feature(method)(function)
@@ -44,6 +45,7 @@ class BareEditor(LanguageClient):
         assert capabilities.window is not None
         capabilities.window.work_done_progress = True
         folder = types.WorkspaceFolder(workspace.as_uri(), "workspace")
+        self.folders = [folder.uri]
         await self.initialize_session(
             types.InitializeParams(capabilities, workspace_folders=[folder])
         )
@@ -204,6 +206,23 @@ async def compacts(on_session: Callable[..., Awaitable[Any]], client: BareEditor
     assert await on_session("session.undoCompaction") == compaction
 
 
+async def asks_about_transcripts(client: BareEditor, source: Path, work: Path) -> None:
+    uri = source.as_uri()
+    report = await client.command("holdfast.transcript.check", uri=uri)
+    repaired = await client.command("holdfast.transcript.repair", uri=uri, dryRun=True)
+    assert (report["format"], repaired["output"]) == ("claude-code", None)
+    continued = await client.command("holdfast.transcript.import", uri=uri)
+    (made,) = [
+        row
+        for row in (await client.command("holdfast.session.list"))["sessions"]
+        if row["sessionId"] == continued["sessionId"]
+    ]
+    assert made["workspaceUri"] in client.folders, "its own folder is on another machine"
+    found = await client.command("holdfast.transcript.list", workspaceUri=work.as_uri())
+    assert isinstance(found["sessions"], list)
+    await client.command("holdfast.session.delete", sessionId=continued["sessionId"])
+
+
 async def test_every_command_of_the_table_does_its_work(
     client: BareEditor, simulator: Simulator, tmp_path: Path
 ) -> None:
@@ -251,6 +270,7 @@ async def test_every_command_of_the_table_does_its_work(
     await on_session("model.select", model=models[0]["model"])
     source = Path(__file__).parent.parent / "corpora/claude-code/cipher-box-2.1.49_d9bd077a.jsonl"
     imported = await client.command("holdfast.session.import", uri=source.as_uri())
+    await asks_about_transcripts(client, source, work)
     await client.command("holdfast.session.delete", sessionId=fork)
     listed = (await client.command("holdfast.session.list"))["sessions"]
     assert {row["sessionId"] for row in listed} == {session, imported["sessionId"]}

@@ -155,7 +155,7 @@ async def test_a_cancelled_request_is_answered_as_such(editor: RawEditor) -> Non
         ("textDocument/hover", {"textDocument": 5}, -32602),
         ("holdfast/unheardOf", {"any": {"thing": 1}}, -32601),
         (
-            "textDocument/hover",
+            "textDocument/completion",
             {"textDocument": {"uri": "a"}, "position": {"line": 0, "character": 0}},
             -32601,
         ),

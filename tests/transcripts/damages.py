@@ -229,6 +229,24 @@ def half_a_compaction(lines: Lines) -> bytes | None:
     return b"".join([*lines[:number], cut, hung, *lines[number + 1 :]])
 
 
+def second_root(lines: Lines) -> bytes | None:
+    """An answer in the middle that follows nothing."""
+    found = _block(lines, "assistant", "text")
+    if found is None or not found[1].get("parentUuid"):
+        return None
+    return _with(lines, found[0], found[1] | {"parentUuid": None})
+
+
+def record_broken_over_lines(lines: Lines) -> bytes | None:
+    """A line's end in the middle of a record."""
+    found = _prompt(lines)
+    if found is None:
+        return None
+    number, raw = found[0], lines[found[0]]
+    place = raw.index(b'"content"') + 12
+    return b"".join([*lines[:number], raw[:place], b"\n", raw[place:], *lines[number + 1 :]])
+
+
 DAMAGES: Final = (
     Damage("R33", blank_prompt, frozenset({"fern"})),
     Damage("R47", string_input),
@@ -244,12 +262,23 @@ DAMAGES: Final = (
     Damage("D05", zero_bytes),
     Damage("D04", hung_on_a_sub_agent),
     Damage("D01", half_a_compaction),
+    Damage("D01", second_root),
+    Damage("D06", record_broken_over_lines),
 )
 
 
 def phantom_parent(lines: Lines) -> bytes | None:
     found = _prompt(lines)
     return found and _with(lines, found[0], found[1] | {"parentUuid": NOWHERE})
+
+
+def ring_of_parents(lines: Lines) -> bytes | None:
+    """A prompt that follows what hangs below it."""
+    found = _prompt(lines)
+    if found is None or found[0] + 1 == len(lines):
+        return None
+    below = json.loads(lines[found[0] + 1]).get("uuid")
+    return below and _with(lines, found[0], found[1] | {"parentUuid": below})
 
 
 def open_call(lines: Lines) -> bytes | None:
@@ -269,6 +298,7 @@ def blank_text_beside_words(lines: Lines) -> bytes | None:
 
 HARMLESS: Final = (
     Damage("D01", phantom_parent),
+    Damage("D01", ring_of_parents),
     Damage("R40", open_call, frozenset({"dahlia", "elder", "fern", "gorse"})),
     Damage("R33", blank_text_beside_words),
 )

@@ -6,8 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from holdfast.transcripts.imported import Todo
+from holdfast.transcripts.imported import ImportedHistory, Todo
 from transcripts.transcript_files import Transcript, shown
+
+STORY = ["user: one", "assistant: first", "user: two", "assistant: second", "user: three"]
 
 
 def test_pieces_of_one_api_message_are_one_message() -> None:
@@ -55,6 +57,36 @@ def test_a_piece_written_while_another_piece_was_already_answered_joins_its_mess
     ]
 
 
+def test_a_result_whose_call_is_lost_is_kept_between_the_pieces_of_its_message() -> None:
+    file = Transcript().user("u1", "go").says("a1", "m1", "Both.").calls("a2", "m1", "t1")
+    file.result("r1", "t1").calls("a3", "m1", "t2").result("r2", "t2").says("a4", "m2", "Done.")
+    assert "user: <tool_result t1>" in shown(file.without("a2").read())
+
+
+def test_a_result_that_hangs_on_a_later_result_of_the_same_message_is_kept() -> None:
+    file = Transcript().user("u1", "go").calls("a1", "m1", "t1").calls("a2", "m1", "t2")
+    file.result("r2", "t2", parent="r1").result("r1", "t1", parent="a1")
+    file.says("a3", "m2", "Done.", parent="r2")
+    assert shown(file.read()) == [
+        "user: go",
+        "assistant: <tool_use t1> <tool_use t2>",
+        "user: <tool_result t2>",
+        "user: <tool_result t1>",
+        "assistant: Done.",
+    ]
+
+
+def test_results_between_the_pieces_of_their_message_stand_once() -> None:
+    file = Transcript().user("u1", "go").calls("a1", "m1", "t1").result("r1", "t1")
+    file.calls("a2", "m1", "t2").says("a3", "m2", "Done.", parent="a2")
+    assert shown(file.read()) == [
+        "user: go",
+        "assistant: <tool_use t1> <tool_use t2>",
+        "user: <tool_result t1>",
+        "assistant: Done.",
+    ]
+
+
 def test_a_result_that_stands_before_its_call_comes_after_it() -> None:
     file = Transcript().user("u1", "go").result("r1", "t1", parent="a1")
     file.calls("a1", "m1", "t1", parent="u1").says("a2", "m2", "Done.", parent="r1")
@@ -89,6 +121,13 @@ def test_a_leaf_that_was_named_before_the_last_words_is_out_of_date() -> None:
     assert shown(file.read()) == ["user: one", "assistant: first"]
 
 
+def test_a_leaf_that_was_written_twice_with_the_end_of_the_file_cuts_nothing_off() -> None:
+    file = Transcript().user("u1", "one").says("a1", "m1", "first").user("u2", "two")
+    file.side("last-prompt", leafUuid="a1").says("a2", "m2", "second")
+    file.lines += file.lines[-2:]
+    assert shown(file.read()) == STORY[:4]
+
+
 def test_d02_records_that_say_nothing_are_looked_through() -> None:
     file = Transcript().add("progress", "p0", data={}).user("u1", "go")
     file.add("attachment", "x1", attachment={"type": "task_reminder"})
@@ -112,9 +151,69 @@ def test_d04_a_parent_on_the_track_of_a_sub_agent_is_bridged() -> None:
     assert shown(file.read()) == ["user: one", "assistant: first", "user: two"]
 
 
-def test_a_ring_of_parents_loses_nothing_that_was_said_last() -> None:
-    file = Transcript().user("u1", "one", parent="a1").says("a1", "m1", "first")
-    assert sorted(shown(file.read())) == ["assistant: first", "user: one"]
+def story_with_parents(**parents: str | None) -> ImportedHistory:
+    """A story of five records, u1 a1 u2 a2 u3, some of which follow another than the one before."""
+    file = Transcript().user("u1", "one").says("a1", "m1", "first").user("u2", "two")
+    file.says("a2", "m2", "second").user("u3", "three")
+    for line in file.lines:
+        line["parentUuid"] = parents.get(line["uuid"], line["parentUuid"])
+    return file.read()
+
+
+@pytest.mark.parametrize(
+    ("record", "parent"), [("u1", "u1"), ("u1", "u3"), ("a1", "u2"), ("u2", "u3"), ("a2", "u3")]
+)
+def test_d01_a_ring_of_parents_is_bridged_to_the_line_before_and_nothing_is_lost(
+    record: str, parent: str
+) -> None:
+    history = story_with_parents(**{record: parent})
+    assert shown(history) == STORY
+    assert [note.kind for note in history.notes] == ["bridged"] * (record != "u1" or parent != "u1")
+
+
+def test_d01_rings_within_rings_are_all_bridged() -> None:
+    assert shown(story_with_parents(u1="a2", a1="u3", u2="u2")) == STORY
+
+
+@given(st.lists(st.sampled_from(["u1", "a1", "u2", "a2", "u3"]), min_size=5, max_size=5))
+@settings(max_examples=100, deadline=None)
+def test_d01_no_parents_lead_round_for_ever(parents: list[str]) -> None:
+    linked = dict(zip(["u1", "a1", "u2", "a2", "u3"], parents, strict=True))
+    history = story_with_parents(**linked)
+    assert "user: three" in shown(history) or "assistant: second" in shown(history)
+
+
+@pytest.mark.parametrize("record", ["a1", "a2"])
+def test_d01_a_root_that_is_no_beginning_follows_the_line_before(record: str) -> None:
+    history = story_with_parents(**{record: None})
+    assert shown(history) == STORY
+    assert [note.kind for note in history.notes] == ["bridged"]
+
+
+@pytest.mark.parametrize("place", range(4))
+def test_neighbours_that_were_swapped_are_no_broken_links(place: int) -> None:
+    file = Transcript().user("u1", "one").says("a1", "m1", "first").user("u2", "two")
+    file.says("a2", "m2", "second").user("u3", "three")
+    file.lines[place : place + 2] = file.lines[place : place + 2][::-1]
+    assert shown(file.read()) == STORY
+    assert file.read().notes == ()
+
+
+def test_d01_a_root_that_says_nothing_is_judged_by_what_hangs_below_it() -> None:
+    file = Transcript().user("u1", "one").add("attachment", "x1", parent=None, attachment={})
+    file.add("attachment", "x2", attachment={}).says("a1", "m1", "first")
+    assert shown(file.read()) == ["user: one", "assistant: first"]
+    file.user("u2", "two").add("attachment", "x3", parent=None, attachment={}).user("u3", "three")
+    assert shown(file.read()) == ["user: three"]
+
+
+def test_d01_a_remark_of_the_program_is_no_beginning() -> None:
+    file = Transcript().user("u1", "one").add("system", "x1", parent=None).user("u2", "two")
+    assert shown(file.read()) == ["user: one", "user: two"]
+
+
+def test_a_prompt_that_follows_nothing_is_a_new_beginning() -> None:
+    assert shown(story_with_parents(u2=None)) == STORY[2:]
 
 
 def test_the_file_of_a_sub_agent_is_read_as_its_own_session() -> None:
@@ -178,6 +277,16 @@ def test_a_preserved_segment_is_walked_from_its_tail_to_its_head() -> None:
 def test_a_compaction_that_died_before_its_summary_hides_nothing() -> None:
     file = Transcript().user("u1", "old").says("a1", "m1", "old answer")
     file.add("system", "b1", parent=None, subtype="compact_boundary", logicalParentUuid="a1")
+    file.user("u2", "new")
+    assert shown(file.read()) == ["user: old", "assistant: old answer", "user: new"]
+
+
+@pytest.mark.parametrize("follows", ["nobody", "u2", "b1", None])
+def test_a_compaction_without_a_summary_that_names_nothing_before_it_hides_nothing(
+    follows: str | None,
+) -> None:
+    file = Transcript().user("u1", "old").says("a1", "m1", "old answer")
+    file.add("system", "b1", parent=None, subtype="compact_boundary", logicalParentUuid=follows)
     file.user("u2", "new")
     assert shown(file.read()) == ["user: old", "assistant: old answer", "user: new"]
 

@@ -61,6 +61,23 @@ def test_d06_a_malformed_line_in_the_middle_hides_nothing_after_it() -> None:
           ["unread", "unread"])  # fmt: skip
 
 
+def test_d06_a_record_that_was_broken_over_lines_is_one_record_again() -> None:
+    for place in range(1, len(LINES[1]) - 1):
+        if LINES[1][place - 1 : place] == b"}":
+            continue  # so does a whole record end
+        broken = LINES[1][:place] + b"\n" + LINES[1][place:]
+        history = read_bytes(LINES[0] + broken + LINES[2])
+        assert [words.replace("\n", "") for words in shown(history)] == ALL, place
+        (note,) = history.notes
+        assert (note.kind, note.line) == ("mended", 2)
+        assert (note.start, note.stop) == (len(LINES[0]), len(LINES[0] + broken))
+
+
+def test_d06_a_record_that_was_wrapped_is_one_record_again() -> None:
+    wrapped = b"\n".join(LINES[2][at : at + 20] for at in range(0, len(LINES[2]), 20))
+    check(LINES[0] + LINES[1] + wrapped, ALL, ["mended"])
+
+
 @pytest.mark.parametrize("newline", [b"\r\n", b"\n\n"])
 def test_other_line_ends_are_line_ends(newline: bytes) -> None:
     check(CONTENT.replace(b"\n", newline), ALL, [])

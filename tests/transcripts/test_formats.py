@@ -136,6 +136,12 @@ def test_a_damaged_first_line_does_not_hide_what_the_file_is(read: Any) -> None:
     assert read(b'{"role":"us\n' + LISTS["one message a line"]).format == "messages"
 
 
+def test_a_session_that_begins_with_a_picture_is_still_recognised() -> None:
+    prompt = {"parentUuid": None, "type": "user", "message": {"content": "x" * formats.HEAD_BYTES}}
+    head = json.dumps(prompt).encode()[: formats.HEAD_BYTES]
+    assert formats.sniff(head) is formats.CLAUDE_CODE
+
+
 def test_a_first_line_longer_than_the_head_is_still_recognised() -> None:
     long = "x" * formats.HEAD_BYTES
     meta = {"type": "session_meta", "payload": {"id": "r1", "base_instructions": long}}
@@ -306,3 +312,11 @@ def test_a_real_file_of_another_agent_is_read_and_can_be_continued(path: Path) -
     known = next((name for mark, name in wanted.items() if mark in path.name), None)
     if known is not None:
         assert (found.format, bool(found.messages)) == (known, True)
+
+
+@pytest.mark.parametrize("field", ["type", "role", "payload", "messages", "uuid"])
+@pytest.mark.parametrize("value", [[], {}, None, 1, [{"type": "text"}]])
+def test_p8_a_field_of_any_type_is_looked_at_by_every_reader(field: str, value: object) -> None:
+    for record in ({field: value}, {"content": "", field: value}):
+        found = formats.sniff(json.dumps(record).encode())
+        assert found is None or found in formats.READERS

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from holdfast.transcripts import bodies
 from holdfast.transcripts.bodies import Bodies
 from holdfast.transcripts.imported import Note
-from holdfast.transcripts.index import PROGRESS_BYTES, Indexes, TranscriptIndex
+from holdfast.transcripts.index import PROGRESS_BYTES, TranscriptIndex
 from holdfast.transcripts.lines import read_lines
 from holdfast.transcripts.rows import Row
 from transcripts.transcript_files import Transcript
@@ -32,6 +32,9 @@ pieces = st.lists(
         st.sampled_from(CONTENT.splitlines(keepends=True)),
         st.sampled_from([b"\n", b"\r\n", b" ", b"}{", b'{"type":"user","uuid":"u1"}', b"[1]"]),
         st.sampled_from(CONTENT.splitlines()).map(lambda line: line[: len(line) // 2]),
+        st.sampled_from(CONTENT.splitlines(keepends=True)).map(
+            lambda line: line[: len(line) // 3] + b"\n" + line[len(line) // 3 :]
+        ),
     ),
     max_size=12,
 ).map(b"".join)
@@ -231,23 +234,12 @@ def test_a_change_in_the_middle_that_keeps_the_size_is_seen(path: Path) -> None:
     assert [row.key for row in index.extended().rows] == ["u1", "v2", "u3"]
 
 
-def test_an_index_is_kept_while_its_file_stays_and_extended_when_it_grows(path: Path) -> None:
+def test_an_index_is_the_same_while_its_file_stays_and_another_when_it_grows(path: Path) -> None:
     path.write_bytes(CONTENT)
-    kept = Indexes()
-    first = kept.get(path)
-    assert kept.get(path) is first
+    first = TranscriptIndex.build(path)
+    assert first.extended() is first
     path.write_bytes(CONTENT + CONTENT.splitlines(keepends=True)[0])
-    assert len(kept.get(path).rows) == len(first.rows) + 1
-
-
-def test_only_the_last_indexes_are_kept(tmp_path: Path) -> None:
-    kept = Indexes(kept_max=1)
-    one, other = tmp_path / "one.jsonl", tmp_path / "other.jsonl"
-    one.write_bytes(CONTENT)
-    other.write_bytes(CONTENT)
-    first = kept.get(one)
-    kept.get(other)
-    assert kept.get(one) is not first
+    assert len(first.extended().rows) == len(first.rows) + 1
 
 
 def test_a_file_that_is_gone_is_an_os_error(path: Path) -> None:

@@ -104,19 +104,16 @@ export class Conversation extends Owner {
 
   private async deliver(prompt: Waiting): Promise<(() => void) | undefined> {
     const { promptId, draft, replaces } = prompt;
-    const told = (message: ToView) => () => {
-      this.messages.fire({ type: "changes", changes: [{ op: "remove", id: unsentItem(prompt, 0).id }] });
-      if (message.type === "refused" && isEmpty(this.draft())) void this.keep(draft);
-      this.messages.fire(message);
-    };
     try {
       if (replaces !== undefined) await this.rewind(replaces);
       await this.server.request("holdfast.turn.send", sendArgument(this.sessionId, prompt));
-      return told({ type: "accepted", promptId });
+      return () => {};
     } catch (error) {
       if (error instanceof NotConnected) return undefined;
       if (!(error instanceof Refused)) throw error;
-      return told({ type: "refused", promptId, draft, message: error.message, action: error.action });
+      const { message, action } = error;
+      if (isEmpty(this.draft())) void this.keep(draft);
+      return () => this.messages.fire({ type: "refused", promptId, draft, message, action });
     }
   }
 

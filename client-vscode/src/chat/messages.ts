@@ -4,6 +4,7 @@
  */
 
 import type { Answer, Change, CommandName, Item, Mention, Session, Status } from "../protocol";
+import type { Waiting } from "./outbox";
 
 /** `data` is base64, without a prefix. */
 export type PastedImage = { mediaType: string; data: string };
@@ -13,9 +14,8 @@ export type Draft = { text: string; mentions: Mention[]; images: PastedImage[] }
 
 export type ToHost =
   | { type: "ready" }
-  | { type: "send"; promptId: string; draft: Draft }
-  /** Edit and resend: what follows `replaces` is hidden first (it can be brought back by a fork). */
-  | { type: "resend"; promptId: string; replaces: string; draft: Draft }
+  /** What follows a prompt that it replaces is hidden first (it can be brought back by a fork). */
+  | { type: "send"; prompt: Waiting }
   | { type: "draft"; draft: Draft }
   | { type: "answer"; questionId: string; answer: Answer }
   | { type: "older"; before: string }
@@ -23,7 +23,7 @@ export type ToHost =
   | { type: "openFile"; path: string; line?: number }
   | { type: "openLink"; href: string }
   | { type: "code"; action: "copy" | "insert" | "apply"; text: string; language: string }
-  | { type: "findFiles"; requestId: number; query: string }
+  | { type: "findFiles"; query: string }
   /** An action that the server offered with an item, or a button of a banner. */
   | { type: "act"; command: CommandName; argument: Record<string, unknown> }
   /** Something that needs a picker or a dialog of the editor's own (a palette command). */
@@ -43,11 +43,10 @@ export type ToView =
   | { type: "older"; items: Item[]; more: boolean }
   /** The server: while it is not `connected` typing goes on, and what is sent waits. */
   | { type: "connection"; state: "starting" | "connected" | "restarting" | "stopped"; message?: string }
-  | { type: "accepted"; promptId: string }
   /** The prompt was not taken; the draft is given back. */
   | { type: "refused"; promptId: string; draft: Draft; message: string; action: string }
   | { type: "output"; toolUseId: string; text: string }
-  | { type: "files"; requestId: number; files: string[] }
+  | { type: "files"; files: string[] }
   /** Add to what is typed, e.g. the editor's selection as a mention. */
   | { type: "mention"; mention: Mention }
   | { type: "focus" };

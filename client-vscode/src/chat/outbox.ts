@@ -65,12 +65,14 @@ export function sendArgument(sessionId: string, { promptId, draft }: Waiting): S
   return { sessionId, promptId, ...said, ...(mentions.length > 0 ? { mentions } : {}) };
 }
 
-/** How a prompt that waits is shown. */
+/** How a prompt that waits is shown, until the server's own item takes its place. */
 export function unsentItem({ promptId, draft: { text, images, mentions } }: Waiting, seq: number): PromptItem {
   const types = images.map(({ mediaType }) => ({ mediaType }));
   const shown = { text, images: types, mentions: mentions.map(({ path }) => path) };
-  return { id: `unsent:${promptId}`, kind: "prompt", seq, atMs: Date.now(), promptId, ...shown, state: "queued" };
+  return { id: unsentId(promptId), kind: "prompt", seq, atMs: Date.now(), promptId, ...shown, state: "unsent" };
 }
+
+export const unsentId = (promptId: string): string => `unsent:${promptId}`;
 
 /** Earlier prompts, newest first, each once. */
 export const remembered = (history: readonly string[], text: string, limit = 100): string[] =>

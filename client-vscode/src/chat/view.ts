@@ -12,16 +12,15 @@ import type { CommandName, Compacted } from "../protocol";
 import type { Server } from "../server";
 import { titleOf } from "../sessions/look";
 import type { Sessions } from "../sessions/model";
-import { messageOf, Owner, Refused, run, tell } from "../ui";
+import { Owner, Refused, run, tell } from "../ui";
 import type { Conversation } from "./controller";
 import type { ToHost, ToView } from "./messages";
-import type { Waiting } from "./outbox";
 
 const PANEL = "holdfast.chatPanel";
 const PAGE = 200;
 const OPTIONS = { retainContextWhenHidden: true, enableFindWidget: true };
 /** What a view may not do by itself: a palette command asks first. */
-const NOT_FROM_A_VIEW = /^holdfast\.(credentials\.set|session\.(delete|export|import))$/;
+const NOT_FROM_A_VIEW = /^holdfast\.(credentials\.set|session\.(delete|export|import)|transcript\..*)$/;
 
 type Context = vscode.ExtensionContext;
 export type Services = { context: Context; server: Server; sessions: Sessions; credentials: Credentials };
@@ -97,9 +96,7 @@ class Surface extends Owner {
         this.greet();
         return this.post(conversation?.whole());
       case "send":
-        return this.send({ promptId: message.promptId, draft: message.draft });
-      case "resend":
-        return this.send({ promptId: message.promptId, draft: message.draft, replaces: message.replaces });
+        return conversation?.send(message.prompt);
       case "draft":
         return conversation?.keep(message.draft);
       case "palette":
@@ -123,7 +120,7 @@ class Surface extends Owner {
         return this.post({ type: "output", ...call, ...(await server.request("holdfast.tool.output", call)) });
       }
       case "findFiles":
-        return this.post({ type: "files", requestId: message.requestId, files: await findFiles(message.query) });
+        return this.post({ type: "files", files: await findFiles(message.query) });
       case "openFile":
         return openFile(message.path, message.line);
       case "openLink":
@@ -131,21 +128,6 @@ class Surface extends Owner {
       case "code":
         return useCode(message.action, message.text, message.language);
     }
-  }
-
-  private async send(prompt: Waiting): Promise<void> {
-    if (!this.conversation) {
-      const { sessions } = this.services;
-      try {
-        const sessionId = await sessions.create();
-        await sessions.choose(sessionId);
-        await this.show(sessionId);
-      } catch (error) {
-        const action = error instanceof Refused ? error.action : "Your words are kept. Try again when the server runs.";
-        return this.post({ type: "refused", ...prompt, message: messageOf(error), action });
-      }
-    }
-    await this.conversation?.send(prompt);
   }
 
   private readonly guarded = (work: Promise<void>): Promise<void> =>

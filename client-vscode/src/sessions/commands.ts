@@ -12,28 +12,25 @@ import { compareCompacted, selectionMention, showCompacted } from "../editor";
 import type { Argument, CommandName, Compacted, ExportFormat, Result } from "../protocol";
 import { ANSWERS } from "../questions";
 import { diagnosis, issue } from "../report";
+import { transcriptCommands } from "../transcripts";
 import { ask, confirm, folders, inform, pick, showText, tell, type Choice } from "../ui";
+import wording from "../wording.json";
 import { ago, folderName, look, statusOf, titleOf } from "./look";
 import type { Sessions } from "./model";
 
 type Command = (given?: { sessionId?: string }) => unknown;
 type On<K extends CommandName> = Omit<Argument<K>, "sessionId">;
 
-const FORMATS: Choice<ExportFormat>[] = [
-  { value: "markdown", label: "Markdown", description: "to read" },
-  { value: "jsonl", label: "JSON lines", description: "the whole journal" },
-  { value: "claude-code", label: "Claude Code", description: "a transcript that it can resume" },
-];
-const TRANSCRIPTS = { Transcripts: ["jsonl", "json"], "All files": ["*"] };
+const FORMATS = wording.formats as Choice<ExportFormat>[];
 const LOSS = "The session and all it holds are deleted from the disk. This cannot be undone.";
 
 export function registerCommands(services: Services, chats: Chats): vscode.Disposable {
-  const table = { ...sessionCommands(services, chats), ...otherCommands(services, chats) };
+  const parts = [sessionCommands, otherCommands, transcriptCommands].map((part) => part(services, chats));
   const told = (error: unknown) => tell(error, services.server.log);
   const guarded = (command: Command): Command => (given) => Promise.resolve(given).then(command).catch(told);
   const register = ([name, command]: [string, Command]) =>
     vscode.commands.registerCommand(`holdfast.ui.${name}`, guarded(command));
-  return vscode.Disposable.from(...Object.entries(table).map(register));
+  return vscode.Disposable.from(...parts.flatMap(Object.entries).map(register));
 }
 
 function sessionCommands({ server, sessions }: Services, chats: Chats): Record<string, Command> {
@@ -159,14 +156,6 @@ function otherCommands(services: Services, chats: Chats): Record<string, Command
     restore: async () => {
       const sessionId = await pickSession(sessions, "restore an archived session", true);
       if (sessionId) await server.request("holdfast.session.archive", { sessionId, archived: false });
-    },
-    import: async () => {
-      const files = await vscode.window.showOpenDialog({ title: "Import Transcript", filters: TRANSCRIPTS });
-      const workspaceUri = folders()[0]?.uri.toString();
-      for (const uri of files ?? []) {
-        const made = await server.request("holdfast.session.import", { uri: uri.toString(), workspaceUri });
-        await chats.open(made.sessionId);
-      }
     },
     markAllRead: () => sessions.markRead(...sessions.all().map(({ sessionId }) => sessionId)),
     focusChat: () => chats.focus(),

@@ -5,20 +5,10 @@
 
 import { duration } from "../../webview/words";
 import type { Phase, SessionEntry, Status } from "../protocol";
+import wording from "../wording.json";
 
 /** Urgency (what needs a person most is the highest), ThemeIcon, theme colour. */
-const LOOKS: Record<Phase, [urgency: number, icon: string, color?: string]> = {
-  asking: [9, "question", "charts.yellow"],
-  paused: [8, "debug-pause", "charts.red"],
-  waiting: [7, "watch", "charts.orange"],
-  compacting: [6, "fold", "charts.purple"],
-  repairing: [6, "wrench", "charts.purple"],
-  streaming: [5, "loading~spin", "charts.blue"],
-  runningTools: [4, "tools", "charts.blue"],
-  requesting: [3, "loading~spin", "charts.blue"],
-  queued: [2, "list-ordered"],
-  idle: [0, "comment"],
-};
+const LOOKS: Record<Phase, { urgency: number; icon: string; color?: string }> = wording.phases;
 
 /** The newest status; of a session that is not open in this server only the phase is known. */
 export const statusOf = (entry: SessionEntry): Status => entry.status ?? entry;
@@ -26,7 +16,7 @@ export const statusOf = (entry: SessionEntry): Status => entry.status ?? entry;
 /** `text` is empty when there is nothing to say. */
 export function look(status: Status, now: number) {
   const own = LOOKS[status.phase] ?? LOOKS.idle;
-  const [urgency, icon, color] = status.progress && own[0] < LOOKS.compacting[0] ? LOOKS.compacting : own;
+  const { urgency, icon, color } = status.progress && own.urgency < LOOKS.compacting.urgency ? LOOKS.compacting : own;
   const said = status.label ?? (own === LOOKS.idle ? "" : status.phase.replace(/[A-Z]/g, " $&").toLowerCase());
   const left = ticks(status) ? ` ${duration(Math.ceil(((status.retryAt ?? now) - now) / 1000) * 1000)}` : "";
   return { urgency, icon: status.readOnly ? "lock" : icon, color, text: said.replace("waiting", `waiting${left}`) };

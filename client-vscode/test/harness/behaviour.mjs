@@ -47,7 +47,7 @@ await onStage(async (page, address) => {
         await text.press("Shift+Enter");
         await text.pressSequentially("two");
         await text.press("Enter");
-        const sent = await last("send");
+        const { prompt: sent } = await last("send");
         assert.equal(sent.draft.text, "one\ntwo");
         assert.match(sent.promptId, /^[0-9a-f-]{36}$/);
         assert.equal(await text.inputValue(), "");
@@ -80,7 +80,7 @@ await onStage(async (page, address) => {
         await text.press("Tab");
         assert.equal(await text.inputValue(), "see @tests/test_retry.py ");
         await text.press("Enter");
-        assert.deepEqual((await last("send")).draft.mentions, [{ path: "tests/test_retry.py" }]);
+        assert.deepEqual((await last("send")).prompt.draft.mentions, [{ path: "tests/test_retry.py" }]);
     });
     await promise("what is typed is told to the host a moment later", async () => {
         await open("conversation");
@@ -113,7 +113,7 @@ await onStage(async (page, address) => {
         await page.getByRole("button", { name: "Edit and send again" }).click();
         await text.fill("Say it better");
         await text.press("Enter");
-        const sent = await last("resend");
+        const { prompt: sent } = await last("send");
         assert.equal(sent.draft.text, "Say it better");
         assert.ok(sent.replaces);
         assert.equal(await text.inputValue(), "my draft");
@@ -125,7 +125,7 @@ await onStage(async (page, address) => {
         assert.match(await text.inputValue(), /^Why does Stop/);
         await text.press("Escape");
         assert.equal(await text.inputValue(), "my draft");
-        assert.equal((await said("resend")).length, 1);
+        assert.equal((await said("send")).filter(({ prompt }) => prompt.replaces).length, 1);
     });
     await promise("links and code go to the host", async () => {
         await open("conversation");
@@ -153,7 +153,7 @@ await onStage(async (page, address) => {
         await paste(20_000_001);
         await page.getByText("at most 20 MB").waitFor();
         await text.press("Enter");
-        assert.equal((await last("send")).draft.images.length, 1);
+        assert.equal((await last("send")).prompt.draft.images.length, 1);
     });
     await promise("no key is lost while words stream in", async () => {
         await open("streaming");

@@ -19,11 +19,7 @@ Object.assign(window, {
       said.push(structuredClone(message));
       if (message.type === "ready") for (const step of scenes[asked.get("scene") ?? "conversation"] ?? []) tell(step);
       if (message.type === "findFiles") {
-        tell({
-          type: "files",
-          requestId: message.requestId,
-          files: files.filter((path) => path.includes(message.query)),
-        });
+        tell({ type: "files", files: files.filter((path) => path.includes(message.query)) });
       }
     },
   }),

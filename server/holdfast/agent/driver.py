@@ -31,6 +31,7 @@ from holdfast.journal.store import (
 )
 from holdfast.model.capabilities import from_table
 from holdfast.session import inputs as inp
+from holdfast.session.compaction import budget
 from holdfast.session.fold import fold
 from holdfast.session.lifecycle import advance
 from holdfast.session.state import Phase, SessionState
@@ -68,6 +69,7 @@ class Driver:
         self._progress: CompactionProgress | None = None
         self._store_trouble: str | None = None
         self._phase_written = ""
+        self._measured: tuple[SessionState, int, inp.Limits, int] | None = None
         self._quiet = asyncio.Event()
         self._quiet.set()
         self._closed = False
@@ -121,6 +123,14 @@ class Driver:
             progress=self._progress,
             store_trouble=self._store_trouble,
         )
+
+    def context_tokens(self, limits: inp.Limits) -> int:
+        """Return the tokens of the next request; counted once until something happens."""
+        known = self._measured
+        now = (self.state, self.state.seq, limits)
+        if known is None or known[0] is not now[0] or known[1:3] != now[1:]:
+            self._measured = known = (*now, budget.context_tokens(self.state, limits))
+        return known[3]
 
     def learn_capabilities(self) -> None:
         """Ask the endpoint what the session's model can do; until it answers the table counts."""

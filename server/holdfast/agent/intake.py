@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 import attrs
+import msgspec
 
 from holdfast.agent.api import BadPrompt
 from holdfast.agent.prompts import system_prompt
@@ -107,7 +108,8 @@ def transcript_events(
 ) -> list[ev.Event]:
     """Read a transcript and return the events of a new session with that past.
 
-    Raises `OSError` when the file cannot be read at all.
+    The first one names the model that spoke last: see `without_model`. Raises `OSError` when the
+    file cannot be read at all.
     """
     found = formats.read(path)
     uri = workspace_uri
@@ -117,6 +119,7 @@ def transcript_events(
         title=title(wanted_title or found.title or _first_words(found.messages) or path.stem),
         system=system_prompt(uri),
         workspace_uri=uri,
+        model=_sound(found.model) or None,
     )
     imported = ev.HistoryImported(
         source=_sound(path.name),
@@ -129,6 +132,24 @@ def transcript_events(
         imported,
         *message_events(_with_fit_pictures(found.messages)),
         *([ev.TodosUpdated(todos=todos)] if todos else []),
+    ]
+
+
+def model_of(events: Sequence[ev.Event]) -> str | None:
+    """Return the model that a new session begins with; None means the one in settings."""
+    return events[0].model if isinstance(events[0], ev.SessionCreated) else None
+
+
+def without_model(events: Sequence[ev.Event]) -> list[ev.Event]:
+    """Return the events of an import whose model is not offered here; the import says so."""
+    created, imported, *rest = events
+    assert isinstance(created, ev.SessionCreated)
+    assert isinstance(imported, ev.HistoryImported)
+    note = f"its model {created.model} is not offered here: the session uses the one in settings"
+    return [
+        msgspec.structs.replace(created, model=None),
+        msgspec.structs.replace(imported, notes=(*imported.notes, note)),
+        *rest,
     ]
 
 

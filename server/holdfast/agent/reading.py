@@ -19,11 +19,9 @@ from holdfast.agent.api import (
     Status,
 )
 from holdfast.agent.services import AgentSettings
-from holdfast.conversation import tokens
 from holdfast.conversation.history import ASSISTANT, Block, Message
-from holdfast.session import banners, view
+from holdfast.session import banners
 from holdfast.session.banners import STORAGE, Banner
-from holdfast.session.compaction import budget
 from holdfast.session.inputs import Limits
 from holdfast.session.state import Phase, SessionState
 
@@ -153,19 +151,15 @@ def view_of(
     session_id: str,
     state: SessionState,
     status: Status,
-    limits: Limits | None,
     settings: AgentSettings,
+    context_tokens: int,
+    limits: Limits | None = None,
 ) -> SessionView:
-    """Return a session as a person would want to know it.
+    """Return a session as a person would want to know it. Its next request has `context_tokens`.
 
     `limits` are those of its requests; None when another server owns it and they are not known.
     """
     window_tokens = limits.window_tokens if limits is not None else 0
-    context_tokens = (
-        budget.context_tokens(state, limits)
-        if limits is not None
-        else tokens.estimate(view.messages(state))
-    )
     return SessionView(
         session_id=session_id,
         title=state.title,

@@ -15,10 +15,12 @@ from holdfast.agent import diffs
 from holdfast.agent.api import NotWhileBusy
 from holdfast.agent.driver import Driver
 from holdfast.agent.services import Services
+from holdfast.conversation import tokens
 from holdfast.journal import codec
 from holdfast.journal.search import SearchIndex, SearchUnavailable
 from holdfast.journal.store import (
     Lease,
+    Record,
     SessionOwnedElsewhere,
     SessionSummary,
     StoreError,
@@ -26,7 +28,8 @@ from holdfast.journal.store import (
 )
 from holdfast.session import events as ev
 from holdfast.session import inputs as inp
-from holdfast.session.fold import apply, fold
+from holdfast.session import view
+from holdfast.session.fold import fold
 from holdfast.session.state import Phase, SessionState
 
 HEARTBEAT_S: Final = 10.0
@@ -69,11 +72,7 @@ class Registry:
             updated_at_ms=now,
             head_seq=0,
         )
-        state = SessionState()
-        records = [inp.Recorded(i, now, event) for i, event in enumerate(events, start=1)]
-        for record in records:
-            apply(state, record.event, record.seq, record.at_ms)
-        encoded = [codec.encode(record) for record in records]
+        state, encoded = await asyncio.to_thread(_begun, events, now)
         # Others see the session from the commit on: who opens it at once waits for this driver.
         async with self._opening.setdefault(session_id, asyncio.Lock()):
             lease = await self._services.store.create(summary, self._owner, now, encoded)
@@ -133,10 +132,7 @@ class Registry:
 
     async def read(self, session_id: str) -> SessionState:
         """Fold the session's journal as it is on disk."""
-        records = await self._services.store.read(session_id)
-        return await asyncio.to_thread(
-            lambda: fold((r.seq, r.at_ms, r.event) for r in map(codec.decode, records))
-        )
+        return await asyncio.to_thread(_folded, await self._services.store.read(session_id))
 
     async def delete(self, session_id: str) -> None:
         """Delete a session for good."""
@@ -206,3 +202,20 @@ class Registry:
             for driver in drivers:
                 if driver.lease in lost:  # Also one with nothing to write must learn it.
                     driver.lose()
+
+
+def _begun(events: Sequence[ev.Event], now_ms: int) -> tuple[SessionState, list[Record]]:
+    """Return the state after the first events of a session, and their records."""
+    recorded = [inp.Recorded(i, now_ms, event) for i, event in enumerate(events, start=1)]
+    state = fold((each.seq, each.at_ms, each.event) for each in recorded)
+    return _weighed(state), [codec.encode(each) for each in recorded]
+
+
+def _folded(records: Sequence[Record]) -> SessionState:
+    return _weighed(fold((r.seq, r.at_ms, r.event) for r in map(codec.decode, records)))
+
+
+def _weighed(state: SessionState) -> SessionState:
+    """Have all messages estimated, which keep it: beside the event loop, not when it is asked."""
+    tokens.estimate(view.messages(state))
+    return state

@@ -6,6 +6,7 @@ change while sessions run: the holder is shared, the value in it is frozen.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, Literal, Protocol
@@ -20,11 +21,14 @@ from holdfast.conversation.tool_grammar import normalise_tools
 from holdfast.journal.search import SearchIndex
 from holdfast.journal.store import Store
 from holdfast.model.credentials import CredentialSource
-from holdfast.model.port import Model
+from holdfast.model.port import Model, ModelFailed
 from holdfast.settings import Price
 from holdfast.tools.permissions import Rule
 from holdfast.tools.port import Editor, Tool
 from holdfast.tools.traces import Traces
+
+MODELS_WAIT_S: Final = 10.0
+"""How long an endpoint may take to say which models it has."""
 
 _log: Final = logging.getLogger(__name__)
 
@@ -107,3 +111,12 @@ class Services:
     def editor(self) -> Editor | None:
         """Return the editor of the connection that came last."""
         return next(reversed(self.editors.values()), None)
+
+    async def offers(self, model: str) -> bool | None:
+        """Say whether the endpoint has a model; None when it cannot be asked."""
+        try:
+            async with asyncio.timeout(MODELS_WAIT_S):
+                known = {found.model for found in await self.model.models()}
+        except (ModelFailed, TimeoutError):
+            return None  # Offline is no reason to refuse; the request will tell.
+        return model in known if known else None

@@ -46,6 +46,7 @@ from holdfast.agent.limits import limits_of
 from holdfast.agent.prompts import system_prompt
 from holdfast.agent.registry import Registry
 from holdfast.agent.services import Services
+from holdfast.conversation import tokens
 from holdfast.conversation.history import Block, text
 from holdfast.journal import codec
 from holdfast.journal.store import (
@@ -54,10 +55,11 @@ from holdfast.journal.store import (
     StoreError,
 )
 from holdfast.model.credentials import Source
-from holdfast.model.port import Capabilities, ModelFailed
+from holdfast.model.port import Capabilities
 from holdfast.session import compaction as plans
 from holdfast.session import events as ev
 from holdfast.session import inputs as inp
+from holdfast.session import view
 from holdfast.session.compaction import budget
 from holdfast.session.failures import FailureKind
 from holdfast.session.fold import apply
@@ -66,7 +68,6 @@ from holdfast.tools.mentions import Mention
 from holdfast.tools.mentions import read as read_mentions
 from holdfast.tools.port import Editor
 
-HEARTBEAT_S: Final = 10.0
 FOREIGN_POLL_S: Final = 1.0
 _log: Final = logging.getLogger(__name__)
 
@@ -120,12 +121,16 @@ class Supervisor:
             durable = driver.is_durable
             state = driver.state if durable else await self._sessions.read(session_id)
             limits = limits_of(self._services, state, driver.capabilities)
+            context = (
+                driver.context_tokens(limits) if durable else budget.context_tokens(state, limits)
+            )
             return reading.view_of(
-                session_id, state, driver.status(), limits, self._services.settings
+                session_id, state, driver.status(), self._services.settings, context, limits
             )
         state = await self._sessions.read(session_id)
         status = reading.status_of(session_id, state, read_only=driver)
-        return reading.view_of(session_id, state, status, None, self._services.settings)
+        context = tokens.estimate(view.messages(state))
+        return reading.view_of(session_id, state, status, self._services.settings, context)
 
     async def messages(
         self, session_id: str, *, limit: int | None, before: str | None
@@ -206,8 +211,14 @@ class Supervisor:
     async def import_transcript(
         self, path: Path, *, title: str | None, workspace_uri: str | None
     ) -> str:
-        """Create a session whose past is a foreign transcript; the file is only read (P8)."""
+        """Create a session whose past is a foreign transcript; the file is only read (P8).
+
+        Its model is taken over when the endpoint says that it has it.
+        """
         events = await asyncio.to_thread(intake.transcript_events, path, title, workspace_uri)
+        model = intake.model_of(events)
+        if model is not None and not await self._services.offers(model):
+            events = intake.without_model(events)
         return await self._sessions.create(events)
 
     # -- turns -----------------------------------------------------------------------------------
@@ -429,11 +440,5 @@ class Supervisor:
 
     async def _check_model(self, model: str | None) -> None:
         """Refuse a model that the endpoint does not have, when the endpoint can be asked."""
-        if model is None:
-            return
-        try:
-            known = {found.model for found in await self._services.model.models()}
-        except ModelFailed:
-            return  # Offline is no reason to refuse; the request will tell.
-        if known and model not in known:
+        if model is not None and await self._services.offers(model) is False:
             raise UnknownModel(f"The endpoint has no model {model!r}.")

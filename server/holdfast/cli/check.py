@@ -5,20 +5,23 @@ Law: `check` never writes (P8). A file that cannot be read is one line on stderr
 
 from __future__ import annotations
 
+import re
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from holdfast.cli import tables
 from holdfast.conversation import encoding
-from holdfast.transcripts import foreign, formats, repairing
+from holdfast.transcripts import foreign, formats, plain, repairing
 from holdfast.transcripts.findings import Finding, Report, Severity
 from holdfast.transcripts.repairing import RepairReport
 
 SHOWN_MAX: Final = 5
 """How many findings of one rule people are shown; `--json` has them all."""
+NAMES_MAX: Final = 4
+"""How many names of a long list people are shown."""
 NAMES: Final = {
     formats.CLAUDE_CODE.format: "Claude Code",
     formats.CODEX.format: "Codex",
@@ -50,7 +53,7 @@ def check(paths: Sequence[Path], *, as_json: bool) -> int:
             if not as_json:
                 print(_shown(report) + "\n")
     if as_json:
-        print(encoding.encode([_report(report) for report in reports]))
+        print(encoding.encode([plain.report(report) for report in reports]))
     elif ill := [report for report in reports if not report.healthy]:
         print(_advice(ill))
     if unreadable:
@@ -73,7 +76,7 @@ def repair(path: Path, *, output: Path | None, in_place: bool, dry_run: bool, as
         _complain(f"{output} is there already. Choose another --output, or remove it first.")
         return 2
     if as_json:
-        print(encoding.encode(_repaired(done)))
+        print(encoding.encode(plain.repaired(done)))
     else:
         print(_shown_repair(done, dry_run=dry_run))
     return 0
@@ -86,46 +89,6 @@ def _files(path: Path) -> list[Path]:
 
 def _complain(what: str) -> None:
     print(f"holdfast: {what}", file=sys.stderr)
-
-
-# -- JSON, as the interface fixes it ---------------------------------------------------------------
-
-
-def _report(report: Report) -> dict[str, Any]:
-    return {
-        "path": str(report.path),
-        "format": report.format,
-        "version": report.version,
-        "entries": report.entries,
-        "messages": report.messages,
-        "findings": [_finding(finding) for finding in report.findings],
-        "healthy": report.healthy,
-    }
-
-
-def _finding(finding: Finding) -> dict[str, Any]:
-    return {
-        "rule": finding.rule,
-        "severity": str(finding.severity),
-        "line": finding.line,
-        "bytes": [finding.start, finding.stop],
-        "message": finding.message,
-        "repair": finding.repair,
-        "related": list(finding.related),
-    }
-
-
-def _repaired(done: RepairReport) -> dict[str, Any]:
-    return {
-        "path": str(done.path),
-        "output": None if done.output is None else str(done.output),
-        "backup": None if done.backup is None else str(done.backup),
-        "repairs": [
-            {"rule": each.rule, "line": each.line, "action": each.action, "kept": each.kept}
-            for each in done.repairs
-        ],
-        "unrepaired": [_finding(finding) for finding in done.unrepaired],
-    }
 
 
 # -- for people ------------------------------------------------------------------------------------
@@ -155,12 +118,23 @@ def _lines(findings: Sequence[Finding]) -> Iterator[str]:
             continue
         place = f"line {finding.line:>{digits}}" if finding.line else " " * (digits + 5)
         label = f"  {place}  {finding.rule:<4} {_MARKS[finding.severity]} "
-        yield tables.entry(label, finding.message, f"→ {finding.repair}")
+        yield tables.entry(label, _brief(finding.message), f"→ {finding.repair}")
     for rule, count in shown.items():
         if count > SHOWN_MAX:
             yield f"  … and {tables.counted(count - SHOWN_MAX, 'more', 'more')} of {rule}"
 
 
+def _brief(message: str) -> str:
+    """Return the API's sentence with the names of a long list left out (R31 lists every tag)."""
+
+    def shortened(found: re.Match[str]) -> str:
+        names = found[0].split(", ")
+        return f"{', '.join(names[:NAMES_MAX])} and {len(names) - NAMES_MAX} more"
+
+    return _LONG_LIST.sub(shortened, message)
+
+
+_LONG_LIST: Final = re.compile(rf"'[^' ]+'(?:, '[^' ]+'){{{NAMES_MAX + 1},}}")
 _MARKS: Final = {Severity.ERROR: "✗", Severity.WARNING: "!", Severity.INFORMATION: "·"}
 
 

@@ -10,12 +10,11 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from holdfast.cli import tables
 from holdfast.cli.errors import Refused
 from holdfast.conversation import encoding
-from holdfast.transcripts import discovery
+from holdfast.transcripts import discovery, plain
 from holdfast.transcripts.discovery import Catalogue, Relation, Session
 
 WARN_DAYS = 7
@@ -54,7 +53,7 @@ def show(*, folder: Path | None, as_json: bool) -> int:
     if folder is not None:
         related = discovery.of_folder(found, folder)
     if as_json:
-        print(encoding.encode([_entry(session, relation) for session, relation in related]))
+        print(encoding.encode([plain.session(session, relation) for session, relation in related]))
     elif found and not related:
         print(f"No session of Claude Code has to do with {folder}.")
     elif not related:
@@ -73,22 +72,6 @@ def keep(given: Path, directory: Path, *, as_json: bool) -> int:
     copy = discovery.keep(path, directory)
     print(encoding.encode({"path": str(path), "kept": str(copy)}) if as_json else copy)
     return 0
-
-
-def _entry(session: Session, relation: Relation | None) -> dict[str, Any]:
-    return {
-        "sessionId": session.session_id,
-        "path": str(session.path),
-        "ids": list(session.ids),
-        "title": session.title,
-        "cwd": session.cwd,
-        "version": session.version,
-        "size": session.size,
-        "usedAtMs": int(session.used_at * 1000),
-        "health": session.health,
-        "deletedInDays": round(session.deleted_in_days, 2),
-        **({} if relation is None else {"relation": relation}),
-    }
 
 
 def _shown(session: Session, relation: Relation | None) -> str:

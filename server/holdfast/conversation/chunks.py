@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
 from typing import Final
 
 import attrs
@@ -23,7 +24,7 @@ _TIDY_SHARE: Final = 0.75
 """A cut inside a message is made after a line, when there is one in the last quarter."""
 
 
-@attrs.frozen
+@attrs.frozen(cache_hash=True)
 class Chunk:
     """Consecutive pieces of a text, small enough to be summarised at once."""
 
@@ -34,7 +35,7 @@ class Chunk:
         """The chunk's part of the text."""
         return "".join(self.pieces)
 
-    @property
+    @cached_property
     def tokens(self) -> int:
         """How long it is, in estimated tokens."""
         return estimate_text(self.text)

@@ -15,7 +15,6 @@ import attrs
 
 from holdfast.conversation.history import ASSISTANT, SYSTEM, USER, History
 from holdfast.conversation.profile import is_server_result, is_server_use
-from holdfast.conversation.tokens import estimate_message
 
 
 @attrs.frozen(kw_only=True)
@@ -65,7 +64,7 @@ def _keeping(history: History, legal: list[int], keep_tokens: int) -> tuple[int,
 def _tail_tokens(history: History) -> list[int]:
     tails = [0] * (len(history) + 1)
     for index in range(len(history) - 1, -1, -1):
-        tails[index] = tails[index + 1] + estimate_message(history[index])
+        tails[index] = tails[index + 1] + history[index].tokens
     return tails
 
 
@@ -93,7 +92,10 @@ def _balanced(history: History) -> Iterator[int]:
         if index and not waiting and message.role != SYSTEM:
             yield index
         for block in message.blocks:
-            if block.type == "tool_use" or is_server_use(block.type):
+            kind = block.type
+            if kind == "text":
+                continue
+            if kind == "tool_use" or is_server_use(kind):
                 waiting.add(block.text_of("id"))
-            elif block.type == "tool_result" or is_server_result(block.type):
+            elif kind == "tool_result" or is_server_result(kind):
                 waiting.discard(block.text_of("tool_use_id"))

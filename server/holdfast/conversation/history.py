@@ -14,12 +14,15 @@ from typing import Any, Final, Literal, TypeAlias
 import attrs
 
 from holdfast.conversation import encoding
+from holdfast.conversation.tokens import estimate_message
 
 Role: TypeAlias = Literal["user", "assistant", "system"]
 
 USER: Final[Role] = "user"
 ASSISTANT: Final[Role] = "assistant"
 SYSTEM: Final[Role] = "system"
+THINKING: Final = frozenset({"thinking", "redacted_thinking"})
+"""Types of the blocks that hold what a model thought."""
 
 
 class Block:
@@ -51,7 +54,7 @@ class Block:
     @property
     def type(self) -> str:
         """The block's `type`, or `""` when it has none or one that is no string."""
-        kind = self.data.get("type")
+        kind = (self._data or self.data).get("type")
         return kind if isinstance(kind, str) else ""
 
     def get(self, key: str, default: Any = None) -> Any:
@@ -89,6 +92,17 @@ class Message:
     def wire(self) -> str:
         """The message as it goes into a request body: the blocks' own bytes, spliced."""
         return f'{{"role":"{self.role}","content":[{",".join(b.raw for b in self.blocks)}]}}'
+
+    @cached_property
+    def tokens(self) -> int:
+        """Its tokens, estimated: kept, because each step of a session asks for those of all."""
+        return estimate_message(self.blocks)
+
+    @cached_property
+    def unbound(self) -> Message | None:
+        """The message without its thinking, kept like `tokens`; None when it has none."""
+        rest = tuple(block for block in self.blocks if block.type not in THINKING)
+        return None if len(rest) == len(self.blocks) else attrs.evolve(self, blocks=rest)
 
 
 History: TypeAlias = tuple[Message, ...]

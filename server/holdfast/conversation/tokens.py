@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from functools import lru_cache
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
-from holdfast.conversation.history import Block, Message
+if TYPE_CHECKING:  # A message keeps its estimate, so `history` needs this module.
+    from holdfast.conversation.history import Block, Message
 
 BYTES_PER_TOKEN: Final = 3.5
 IMAGE_TOKENS: Final = 1600
@@ -36,12 +36,12 @@ def estimate_text(value: str) -> int:
 
 def estimate(history: Iterable[Message]) -> int:
     """Return the tokens of some messages, estimated. System prompt and tools are not included."""
-    return sum(estimate_message(message) for message in history)
+    return sum(message.tokens for message in history)
 
 
-def estimate_message(message: Message) -> int:
-    """Return the tokens of one message, estimated."""
-    return MESSAGE_TOKENS + sum(estimate_block(block) for block in message.blocks)
+def estimate_message(blocks: Iterable[Block]) -> int:
+    """Return the tokens of a message with these blocks, estimated. `Message.tokens` keeps it."""
+    return MESSAGE_TOKENS + sum(map(estimate_block, blocks))
 
 
 def estimate_block(block: Block) -> int:
@@ -63,7 +63,6 @@ def message_bytes(message: Message) -> int:
     return frame + sum(_size(block.raw) + 1 for block in message.blocks) - bool(message.blocks)
 
 
-@lru_cache(maxsize=4096)
 def _media_tokens(block: Block) -> int:
     hidden, tokens = _media(block.data)
     return tokens + math.ceil(max(_size(block.raw) - hidden, 0) / BYTES_PER_TOKEN)

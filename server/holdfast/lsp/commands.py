@@ -6,31 +6,17 @@ and a test fails when one changes alone.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any, Final, TypeAlias
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
-import attrs
 import msgspec
 
 from holdfast.lsp import errors, examples
 from holdfast.lsp import params as p
 from holdfast.lsp import session_commands as session
 from holdfast.lsp import turn_commands as turn
-
-Handler: TypeAlias = Callable[[Any, Any], Awaitable[Any]]
-
-
-@attrs.frozen
-class Command:
-    """One command. `example` and `result` are an argument and its answer, for people."""
-
-    name: str
-    params: type[p.Params]
-    handler: Handler
-    summary: str
-    example: Mapping[str, Any]
-    result: Mapping[str, Any]
-
+from holdfast.lsp.rows import Command
+from holdfast.lsp.transcripts import commands as transcripts
 
 _ID: Final = {"sessionId": "s_8f2c"}
 _STATUS: Final = {
@@ -406,7 +392,7 @@ _ROWS: Final = (
     ),
 )
 
-COMMANDS: Final[Mapping[str, Command]] = {row.name: row for row in _ROWS}
+COMMANDS: Final[Mapping[str, Command]] = {row.name: row for row in (*_ROWS, *transcripts.ROWS)}
 
 
 def command(name: str) -> Command:

@@ -19,6 +19,7 @@ import msgspec
 from holdfast.conversation import encoding
 from holdfast.lsp import errors
 from holdfast.lsp.framing import BrokenFrame, FrameParser
+from holdfast.lsp.large import opening
 from holdfast.lsp.outbox import Outbox, Sink
 from holdfast.lsp.server import HoldfastServer
 from holdfast.lsp.stdio import Source, open_streams, take_standard_streams
@@ -80,7 +81,7 @@ class Connection:
 
     def _take(self, body: bytes) -> None:
         try:
-            message = decoded(body)
+            message = opening(body) or decoded(body)
         except (ValueError, RecursionError):
             self._parser.rejected(body)
             self._refuse("A message is not valid JSON.")

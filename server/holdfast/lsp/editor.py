@@ -18,7 +18,7 @@ from pygls.exceptions import JsonRpcException
 from pygls.uris import to_fs_path, uri_scheme
 
 from holdfast.lsp.bars import Link
-from holdfast.lsp.documents import split_lines
+from holdfast.lsp.documents import Document, split_lines
 
 if TYPE_CHECKING:
     from pygls.workspace import TextDocument
@@ -107,7 +107,8 @@ class ConnectionEditor:
             if uri not in self._paths:
                 self._paths[uri] = _resolved(uri)
             if self._paths[uri] == path:
-                return document
+                kept = not isinstance(document, Document) or document.is_kept
+                return document if kept else None
         return None
 
 

@@ -118,3 +118,55 @@ REPAIR: Final[dict[str, Any]] = {
     "inForce": ["r_9"],
     "report": "# Repair of “Fix the parser”\n",
 }
+
+_TRANSCRIPT_PATH: Final = "/home/me/.claude/projects/-home-me-project/8f2c.jsonl"
+
+TRANSCRIPT_REPORT: Final[dict[str, Any]] = {
+    "path": _TRANSCRIPT_PATH,
+    "format": "claude-code",
+    "version": "2.1.330",
+    "entries": 412,
+    "messages": 88,
+    "findings": [
+        {
+            "rule": "D05",
+            "severity": "error",
+            "line": 388,
+            "bytes": [901233, 905329],
+            "message": "4096 zero bytes",
+            "repair": "the zero bytes go; what else stands on the line is kept",
+            "related": [],
+        }
+    ],
+    "healthy": False,
+}
+
+TRANSCRIPT_REPAIR: Final[dict[str, Any]] = {
+    "path": _TRANSCRIPT_PATH,
+    "output": "/home/me/.claude/projects/-home-me-project/8f2c.repaired.jsonl",
+    "backup": None,
+    "repairs": [
+        {
+            "rule": "D05",
+            "line": 388,
+            "action": "the zero bytes go; what else stands on the line is kept",
+            "kept": "what can be read",
+        }
+    ],
+    "unrepaired": [],
+    "outputUri": "file:///home/me/.claude/projects/-home-me-project/8f2c.repaired.jsonl",
+}
+
+TRANSCRIPT: Final[dict[str, Any]] = {
+    "sessionId": "8f2c",
+    "path": _TRANSCRIPT_PATH,
+    "ids": ["8f2c"],
+    "title": "Fix the parser",
+    "cwd": "/home/me/project",
+    "version": "2.1.330",
+    "size": 905329,
+    "usedAtMs": 1770000009000,
+    "health": "interrupted",
+    "deletedInDays": 12.5,
+    "relation": "here",
+}

@@ -180,3 +180,31 @@ class AnswerParams(Params, frozen=True):
 
     question_id: Id
     answer: Literal["allow", "allowAlways", "deny"]
+
+
+class TranscriptParams(Params, frozen=True):
+    """A transcript. `workDoneToken` is the client's own, for its progress."""
+
+    uri: str
+    work_done_token: int | str | None = None
+
+
+class TranscriptRepairParams(TranscriptParams, frozen=True):
+    """At most one of `outputUri`, `inPlace` and `dryRun`."""
+
+    output_uri: str | None = None
+    in_place: bool = False
+    dry_run: bool = False
+
+
+class TranscriptImportParams(TranscriptParams, frozen=True):
+    """`workspaceUri` is the folder of the new session."""
+
+    title: Title | None = None
+    workspace_uri: str | None = None
+
+
+class TranscriptListParams(Params, frozen=True):
+    """`workspaceUri`: only what has to do with this folder."""
+
+    workspace_uri: str | None = None

@@ -288,15 +288,27 @@ class Progress:
         async def cancel() -> None:
             await on_cancel(await self._supervisor())
 
+        return self.work(title, look, cancel, token=token, delay_s=delay_s)
+
+    def work(
+        self,
+        title: str,
+        look: Callable[[], Look],
+        on_cancel: Callable[[], Awaitable[None]],
+        *,
+        token: Token | None,
+        delay_s: float,
+    ) -> Bar:
+        """Start a bar that no session needs; one with the client's token is shown at once."""
         own = f"holdfast-{self._connection_id}-{next(self._numbers)}"
         bar = Bar(
             self._link,
             token if token is not None else own,
             title,
             look,
-            on_cancel=cancel,
+            on_cancel=on_cancel,
             create=token is None,
-            delay_s=delay_s,
+            delay_s=0.0 if token is not None else delay_s,
         )
         self._bars[bar.token] = bar
         bar.task.add_done_callback(lambda _: self._bars.pop(bar.token, None))

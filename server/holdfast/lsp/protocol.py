@@ -111,9 +111,13 @@ class HoldfastProtocol(LanguageServerProtocol):
         if method == types.INITIALIZE:
             message["params"] = self._usable_initialize(params)
         try:
-            return self._converter.structure(message, kind)
+            structured = self._converter.structure(message, kind)
         except Exception as error:  # noqa: BLE001 (cattrs raises whatever its hooks meet)
             raise errors.invalid_params(f"{method}: {_complaint(error)}") from None
+        if method == types.TEXT_DOCUMENT_DID_OPEN:
+            # Of a very large text there is only its beginning, which the converter would not tell.
+            structured.params.text_document.text = data["params"]["textDocument"]["text"]
+        return structured
 
     def _usable_initialize(self, params: Any) -> Any:
         """Leave out groups of capabilities that do not fit, so that any editor can start (P10)."""
@@ -244,6 +248,10 @@ class HoldfastProtocol(LanguageServerProtocol):
     def _unstructured(self, result: Any) -> Any:
         # Results of commands are encoded already; only LSP's own types need the converter.
         return result if isinstance(result, msgspec.Raw) else self._converter.unstructure(result)
+
+    def plain(self, value: Any) -> Any:
+        """Return one of LSP's values as plain data."""
+        return self._converter.unstructure(value)
 
     def _send_data(self, data: Any) -> None:
         self.send(wire.encode(self._converter.unstructure(data)))

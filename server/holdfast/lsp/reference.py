@@ -13,6 +13,7 @@ from typing import Any, Final, Literal, Union, get_args, get_origin
 import msgspec
 
 from holdfast.lsp import commands, errors
+from holdfast.lsp.rows import Command
 from holdfast.session.events import EVENT_TYPES
 
 _INTRODUCTION: Final = """\
@@ -172,6 +173,17 @@ allow` and `Deny`, once on each connection that cares about the session. A dialo
 answers nothing: the question stays open, `holdfast.session.state` lists it and
 `holdfast.permission.answer` answers it. When it is answered elsewhere, the request is cancelled.
 
+## Transcripts
+
+Transcripts of Claude Code are documents of the editor: hover, definition (a call's result) and
+references back, symbols, folding, inlay hints, code lenses and code actions. A document is taken
+for one by what is in it; others are answered with nothing. Diagnostics are pulled by clients that
+say they can, and sent to all others: what is wrong with the lines first, then with the chain, then
+with what the API would be sent. A file that grows is looked at every two seconds and judged again;
+clients that pull are told by `workspace/diagnostic/refresh`. A text that is not saved is judged as
+it stands up to 8 MB; a larger document as its file is saved, and its text is not kept. What takes
+more than a second has a progress bar that stops it.
+
 ## Commands
 
 `workspace/executeCommand` with one object in `arguments`; none means `{}`. Members that the server
@@ -200,7 +212,7 @@ def render() -> str:
     return "\n".join(page)
 
 
-def _section(row: commands.Command) -> str:
+def _section(row: Command) -> str:
     lines = [f"### `{row.name}`", "", row.summary, ""]
     members = list(_members(row.params))
     if members:

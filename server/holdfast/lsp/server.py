@@ -38,6 +38,7 @@ from holdfast.lsp.port import Supervisor
 from holdfast.lsp.progress import Progress
 from holdfast.lsp.protocol import HoldfastProtocol
 from holdfast.lsp.questions import Questions
+from holdfast.lsp.transcripts.features import Transcripts
 from holdfast.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -85,6 +86,7 @@ class HoldfastServer(LanguageServer):
             self._outbox, self.supervisor, (self.bars, self.questions, self.notices)
         )
         self.lists = Lists(self._outbox, self.supervisor)
+        self.transcripts = Transcripts(self)
         self._compose = compose
         self._environ = os.environ if environ is None else environ
         self._reconfigure = reconfigure
@@ -104,6 +106,7 @@ class HoldfastServer(LanguageServer):
         for method, handler in features.items():
             # pygls puts marks on handlers, which bound methods do not take.
             self.feature(method)(partial(handler))
+        self.transcripts.register()
 
     # -- commands --------------------------------------------------------------------------------
 
@@ -174,6 +177,7 @@ class HoldfastServer(LanguageServer):
         self.bars.supported = bool(get_capability(capabilities, "window.work_done_progress", False))
         self.questions.wanted = views.get("questions") is not True
         self.notices.wanted = views.get("status") is not True
+        self.transcripts.diagnostics.use(capabilities)
         self._load(params.initialization_options)
 
     def _on_initialized(self, _: types.InitializedParams) -> None:
@@ -199,7 +203,7 @@ class HoldfastServer(LanguageServer):
             return
         self._tell_problems()
         try:
-            for session_id in await supervisor.recover(list(self._folder_uris())):
+            for session_id in await supervisor.recover(list(self.folder_uris())):
                 await self.followers.watch(session_id)
         except (StoreError, AgentError) as error:
             logger.warning("sessions could not be recovered: %s", error)
@@ -221,6 +225,7 @@ class HoldfastServer(LanguageServer):
         """End what belongs to this connection. Sessions go on. Harmless when it has ended."""
         await self.followers.close()
         await self.lists.close()
+        await self.transcripts.close()
         await self.bars.close()
         composing = self._composing
         if composing is not None and composing.done() and not _failed(composing):
@@ -277,11 +282,18 @@ class HoldfastServer(LanguageServer):
         if words:
             self.show(types.MessageType.Warning, words)
 
-    def _folder_uris(self) -> list[str]:
+    def folder_uris(self) -> list[str]:
+        """Return the folders that the editor has open."""
         folders = [folder.uri for folder in self.workspace.folders.values()]
         return folders or [uri for uri in (self.workspace.root_uri,) if uri]
 
     # -- the connection, as bars and questions use it --------------------------------------------
+
+    @property
+    def documents(self) -> Documents:
+        """What the editor has open."""
+        assert isinstance(self.workspace, Documents), "it is put there by `initialize`"
+        return self.workspace
 
     @property
     def busy(self) -> bool:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
-from typing import Final
 
 import attrs
 
@@ -17,8 +16,6 @@ from holdfast.conversation import casting
 from holdfast.conversation.clipping import clip
 from holdfast.conversation.history import ASSISTANT, USER, Block, History, Message, text
 from holdfast.session.state import Compaction, SessionState, index_of, last_index_of
-
-_THINKING: Final = frozenset({"thinking", "redacted_thinking"})
 
 
 def messages(state: SessionState) -> History:
@@ -54,7 +51,7 @@ def of(
 def _part(state: SessionState, begin: int, end: int, bound: int) -> History:
     """Return messages as they are sent: before the index `bound` without their thinking."""
     middle = max(begin, min(bound, end))
-    old = (without_thinking(message) for message in state.messages[begin:middle])
+    old = (message.unbound or message for message in state.messages[begin:middle])
     return (*(m for m in old if m.blocks), *state.messages[middle:end])
 
 
@@ -68,8 +65,7 @@ def cut_index(state: SessionState, compaction: Compaction) -> int:
 
 def without_thinking(message: Message) -> Message:
     """Leave out thinking that was bound to a prefix which is no longer sent (R72, R74)."""
-    kept = tuple(block for block in message.blocks if block.type not in _THINKING)
-    return message if len(kept) == len(message.blocks) else attrs.evolve(message, blocks=kept)
+    return message.unbound or message
 
 
 # -- what a compaction shows -----------------------------------------------------------------------

@@ -38,7 +38,7 @@ _CONTEXT: Final = ("<environment_context>", "<user_instructions>", "# AGENTS.md 
 
 def recognises(record: Mapping[str, Any]) -> bool:
     """Say whether an object is a line of a rollout, of today's form or the first one."""
-    kind = record.get("type")
+    kind = text_field(record, "type")
     if kind in KINDS:
         return isinstance(record.get("payload"), Mapping)
     first = {"id", "timestamp", "instructions"} <= record.keys()

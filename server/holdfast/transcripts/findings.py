@@ -7,7 +7,8 @@ the newest Claude Code (2.1.330) makes of the file as it stands:
 - error: its request is refused, or it goes on without something that was said;
 - warning: it mends that by itself each time (a call without its result, also at the very end of a
   file that was copied in the middle of a session; a blank text in a record of its own beside
-  others; a parent that is nowhere in the file; thinking that the API cannot check);
+  others; a parent that is nowhere in the file; thinking that the API cannot check), or nobody
+  can: the beginning of the session is gone;
 - information: nothing is wrong.
 
 A file is healthy when it has no error.
@@ -24,26 +25,42 @@ from typing import Final
 import attrs
 
 from holdfast.conversation import findings as grammar
-from holdfast.conversation.history import ASSISTANT, Message, user
-from holdfast.conversation.profile import ANY_TOOLS
-from holdfast.conversation.repair import repair
-from holdfast.conversation.rules import validate
+from holdfast.conversation.history import ASSISTANT
 from holdfast.conversation.rules.blanks import is_blank
 from holdfast.transcripts.imported import Note
+from holdfast.transcripts.index import Progress
 from holdfast.transcripts.opened import Opened, Said, open_transcript
 from holdfast.transcripts.rows import Row
+from holdfast.transcripts.sparse import Sparse
 
 FORMAT: Final = "claude-code"
-NEXT: Final = user("The next prompt.")
-"""A session goes on with a prompt, so how a history ends is judged with one behind it."""
-
 MENDED_BY_CLAUDE_CODE: Final = frozenset({"R5", "R22", "R39", "R40", "R71", "R71a", "R71c"})
 """Rules whose breach the newest Claude Code mends by itself, before or after a refusal."""
-PROFILE: Final = attrs.evolve(ANY_TOOLS, image_bytes_max=5 * 1024 * 1024)
-"""Claude Code sends no image with more base64 than this, though the API takes more (R61)."""
 UNDECIDED: Final = frozenset({"R68"})
 """Rules that depend on what else is in the request, so a file alone cannot break them."""
 
+LINE_RULES: Final = frozenset({"D05", "D06", "D07", "D17"})
+"""Damage to a line: it is written anew with what could be read of it."""
+
+KNOWN_TYPES: Final = frozenset(
+    {
+        "agent-color", "agent-name", "ai-title", "api-request", "api-request-blob",
+        "api-request-shape", "assistant", "atis-latch", "attachment", "bridge-session",
+        "cost-state", "custom-title", "file-history-snapshot", "last-prompt", "mode",
+        "permission-mode", "pr-link", "progress", "queue-operation", "summary", "system", "tag",
+        "tools-used", "user",
+    }
+)  # fmt: skip
+"""The types of records that Claude Code is known to write, 1.0 to 2.1. Others are newer (D23)."""
+
+NAME_CHARS: Final = 60
+"""How much of a name from the file is quoted."""
+
+LEFT: Final = "is left as it is"
+"""What is said of a finding that no repair changes anything about."""
+TO_COMPACT: Final = "is left as it is: the session has to be compacted"
+UNMENDED: Final = frozenset({LEFT, TO_COMPACT})
+"""What is said of findings that stay."""
 MENDED: Final = "is mended so that the API takes it"
 _TOO_LONG: Final = "was set aside"
 
@@ -90,15 +107,21 @@ class Report:
         return not any(finding.severity is Severity.ERROR for finding in self.findings)
 
 
-def check(path: Path) -> Report:
-    """Say what is wrong with a file. Raises `OSError` when it cannot be read."""
-    with open_transcript(path) as opened:
+def check(path: Path, *, progress: Progress | None = None) -> Report:
+    """Say what is wrong with a file. Raises `OSError` when it cannot be read.
+
+    What `progress` raises is passed on.
+    """
+    with open_transcript(path, progress=progress) as opened:
         return report_of(opened)
 
 
-def report_of(opened: Opened) -> Report:
-    """Say what is wrong with a transcript that is open."""
-    found = [*_of_lines(opened), *_of_chain(opened), *_of_grammar(opened)]
+def report_of(opened: Opened, sparse: Sparse | None = None) -> Report:
+    """Say what is wrong with a transcript that is open; `sparse` is its branch, when it is there.
+
+    Raises `OSError`.
+    """
+    found = [finding for part in report_parts(opened, sparse) for finding in part]
     return Report(
         path=opened.path,
         format=FORMAT,
@@ -107,6 +130,16 @@ def report_of(opened: Opened) -> Report:
         messages=len(opened.said),
         findings=tuple(sorted(found, key=lambda finding: (finding.line, finding.rule))),
     )
+
+
+def report_parts(opened: Opened, sparse: Sparse | None = None) -> Iterator[tuple[Finding, ...]]:
+    """Yield what is wrong with the lines, then with the chain, then what the grammar says.
+
+    Raises `OSError`.
+    """
+    yield tuple(_of_lines(opened))
+    yield (*_of_chain(opened), *_beginnings(opened), *_remarks(opened))
+    yield tuple(_of_grammar(opened, sparse or Sparse(opened))) if opened.said else ()
 
 
 # -- lines -----------------------------------------------------------------------------------------
@@ -137,10 +170,9 @@ def _of_lines(opened: Opened) -> Iterator[Finding]:
 def _line_damage(
     opened: Opened, first: Note, notes: Sequence[Note], pieces: int
 ) -> tuple[str, str]:
-    raw = opened.line(first.start, first.stop)
     if any(_TOO_LONG in note.text for note in notes):
         return "D17", "is set aside; the file as it was keeps it"
-    if b"\0" in raw:
+    if b"\0" in opened.line(first.start, first.stop):
         return "D05", "the zero bytes go; what else stands on the line is kept"
     if any(note.kind == "unread" for note in notes) and first.stop == opened.size and not pieces:
         return "D07", "the torn record is set aside; the file as it was keeps it"
@@ -156,22 +188,23 @@ def _line_damage(
 
 def _of_chain(opened: Opened) -> Iterator[Finding]:
     """Yield the links that are broken, and the compactions that cut off what came before."""
+    parents, cut_off_by = opened.parents, opened.cut_off_by
     for row in opened.rows:
-        if not row.key or row.key not in opened.parents:
+        if not row.key or row.key not in parents:
             continue
-        if row.key in opened.cut_off_by:
+        if row.key in cut_off_by:
             yield _finding(
                 row, "D01", Severity.ERROR,
                 "a compaction without its summary hides everything before it",
                 "is taken out of the chain, so that what came before is seen again",
             )  # fmt: skip
-        parent = opened.parents[row.key]
+        parent = parents[row.key]
         if parent is not None and parent != row.parent and not opened.leads_back(row):
             yield _bridged(opened, row, opened.by_key[parent])
         elif row.key != row.uuid and "#" in row.key:
             yield _finding(
-                row, "D10", Severity.WARNING,
-                "another record with the same id stands earlier in the file",
+                row, "D10", Severity.ERROR,
+                "another record with the same id stands earlier in the file; one of them is lost",
                 "gets an id of its own",
             )  # fmt: skip
 
@@ -184,8 +217,48 @@ def _bridged(opened: Opened, row: Row, above: Row) -> Finding:
     if not row.parent:
         what = "it does not say what it follows, so everything before it is lost on resume"
         return _finding(row, "D01", Severity.ERROR, what, repaired, above)
+    if row.parent in opened.by_key:
+        what = "it follows itself in a ring"
+        return _finding(row, "D01", Severity.WARNING, what, repaired, above)
     what = f"it follows a record that is not there ({row.parent})"
     return _finding(row, "D01", Severity.WARNING, what, repaired, above)
+
+
+def _beginnings(opened: Opened) -> Iterator[Finding]:
+    """Yield a first record that follows one which is gone (D12), and other beginnings (D01)."""
+    roots = [row for key, row in opened.by_key.items() if opened.parents[key] is None]
+    for row in roots[:1]:
+        if row.parent:
+            yield _finding(
+                row, "D12", Severity.WARNING,
+                f"the session began before this: what it follows is not there ({row.parent})",
+                LEFT,
+            )  # fmt: skip
+    for row in roots[1:]:
+        if not row.is_boundary and row.key not in opened.cut_off_by:
+            yield _finding(
+                row, "D01", Severity.INFORMATION,
+                "another beginning: what stands above it is on another branch",
+                LEFT,
+            )  # fmt: skip
+
+
+def _remarks(opened: Opened) -> Iterator[Finding]:
+    """Yield what is worth knowing: records of several sessions (D13), types not known (D23)."""
+    firsts: dict[str, Row] = {}
+    unknown: dict[str, list[Row]] = defaultdict(list)
+    for row in opened.rows:
+        if row.session_id:
+            firsts.setdefault(row.session_id, row)
+        if row.type not in KNOWN_TYPES:
+            unknown[row.type].append(row)
+    for row in tuple(firsts.values())[1:2]:
+        what = f"records of {len(firsts)} sessions stand in this file"
+        yield _finding(row, "D13", Severity.INFORMATION, what, LEFT)
+    for kind, rows in unknown.items():
+        what = f"{len(rows)} of type {kind[:NAME_CHARS]!r}" if kind else f"{len(rows)} without one"
+        what = f"records of a type that is not known here: {what}"
+        yield _finding(rows[0], "D23", Severity.INFORMATION, what, LEFT)
 
 
 def _finding(
@@ -198,29 +271,27 @@ def _finding(
 # -- the grammar -----------------------------------------------------------------------------------
 
 
-def _of_grammar(opened: Opened) -> Iterator[Finding]:
+def _of_grammar(opened: Opened, sparse: Sparse) -> Iterator[Finding]:
     """Yield what the API, or Claude Code itself, finds wrong with the active branch."""
-    if not opened.said:
-        return
-    history = (*opened.history, NEXT)
-    broken = [finding for finding in validate(history, PROFILE) if finding.rule not in UNDECIDED]
-    actions = _actions(history) if broken else {}
+    broken = [finding for finding in sparse.broken if finding.rule not in UNDECIDED]
+    left = frozenset() if sparse.has_too_large_media else frozenset({"R7"})
+    actions = _actions(sparse) if any(finding.rule not in left for finding in broken) else {}
     for finding in broken:
-        said = opened.said[min(finding.message or 0, len(opened.said) - 1)]
-        row = _row_of(said, finding)
+        number = min(finding.message or 0, len(opened.said) - 1)
+        said = opened.said[number]
+        row = row_of(said, finding)
         action = actions.get((finding.rule, said.message.origin), MENDED)
+        action = TO_COMPACT if finding.rule in left else action
         yield _finding(row, finding.rule, _severity(said, finding, row), finding.detail, action)
 
 
-def _actions(history: tuple[Message, ...]) -> Mapping[tuple[str, str], str]:
+def _actions(sparse: Sparse) -> Mapping[tuple[str, str], str]:
     """Return what a repair does about a rule at a message."""
-    return {
-        (step.rule, step.origin): step.action
-        for step in reversed(repair(history, profile=PROFILE).steps)
-    }
+    return {(step.rule, step.origin): step.action for step in reversed(sparse.mended().steps)}
 
 
-def _row_of(said: Said, finding: grammar.Finding) -> Row:
+def row_of(said: Said, finding: grammar.Finding) -> Row:
+    """Return the record that a finding about a message is about."""
     if finding.block is None or finding.block >= len(said.sources):
         return said.rows[0]
     return said.sources[finding.block]

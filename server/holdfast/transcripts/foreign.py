@@ -13,8 +13,9 @@ from typing import Final
 from holdfast.conversation.history import History
 from holdfast.conversation.rules import validate
 from holdfast.transcripts import findings, formats
-from holdfast.transcripts.findings import NEXT, UNDECIDED, Finding, Report, Severity
+from holdfast.transcripts.findings import UNDECIDED, Finding, Report, Severity
 from holdfast.transcripts.imported import ImportedHistory
+from holdfast.transcripts.sparse import NEXT
 
 _TORN: Final = {"codex": "D06", "messages": "D20"}
 _NOTE: Final = "note"
@@ -30,15 +31,20 @@ def check(path: Path) -> Report | None:
         report = findings.check(path)
         return report if reader is not None or report.messages else None
     read = reader.read(path)
-    found = [*_of_notes(read), *_of_grammar(read.messages)]
     return Report(
         path=path,
         format=read.format,
         version=next(reversed(read.versions), ""),
         entries=read.entries,
         messages=len(read.messages),
-        findings=tuple(sorted(found, key=lambda finding: (finding.line, finding.rule))),
+        findings=findings_of(read),
     )
+
+
+def findings_of(read: ImportedHistory) -> tuple[Finding, ...]:
+    """Return what is wrong with a session of a format that is not Claude Code's, by line."""
+    found = [*_of_notes(read), *_of_grammar(read.messages)]
+    return tuple(sorted(found, key=lambda finding: (finding.line, finding.rule)))
 
 
 def _of_notes(read: ImportedHistory) -> Iterator[Finding]:

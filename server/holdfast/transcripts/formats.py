@@ -93,6 +93,8 @@ def sniff(head: bytes) -> Reader | None:
         return READERS[max(votes, key=lambda number: (votes[number], -number))]
     if messages_list.is_document(said):
         return MESSAGES
+    if _begins_a_session(said):
+        return CLAUDE_CODE
     return CODEX if _begins_a_rollout(said) else None
 
 
@@ -102,6 +104,11 @@ def _objects(said: str) -> Iterator[Mapping[str, Any]]:
         value, _ = value_at(line.lstrip(), 0)
         if isinstance(value, dict):
             yield value
+
+
+def _begins_a_session(said: str) -> bool:
+    """Say so of a first line that is longer than the head: a prompt with a picture can be."""
+    return "\n" not in said and '"parentUuid"' in said[:400]
 
 
 def _begins_a_rollout(said: str) -> bool:

@@ -11,6 +11,7 @@ import gc
 import hashlib
 import io
 import os
+from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,7 +22,7 @@ import msgspec
 
 from holdfast.transcripts.bodies import Bodies
 from holdfast.transcripts.imported import Note
-from holdfast.transcripts.lines import Line, objects, read_lines
+from holdfast.transcripts.lines import Line, objects, read_lines, whole_lines
 from holdfast.transcripts.rows import Entry, Names, Row, entry_of, row
 
 Progress: TypeAlias = Callable[[int, int], None]
@@ -33,8 +34,6 @@ BUFFER_BYTES: Final = 1024 * 1024
 """How much is read at once; most lines are shorter."""
 EDGE_BYTES: Final = 4096
 """How much of the head and of the tail is compared to know a file again."""
-KEPT_MAX: Final = 8
-"""Indexes that are kept in memory."""
 
 _decode: Final = msgspec.json.Decoder(Entry).decode
 
@@ -149,6 +148,24 @@ class TranscriptIndex:
             grown = _status(stream)[0] > self.size and _edges(stream, self.size) == self.edges
             return _built(self.path, stream, _Builder(stream, self if grown else None), progress)
 
+    def rewritten(
+        self, path: Path, same_bytes: int, *, progress: Progress | None = None
+    ) -> TranscriptIndex:
+        """Return the index of another file, which begins with the first `same_bytes` of this one.
+
+        Reads what comes behind them, and the record before. Raises `OSError`.
+        """
+        place = bisect_left(self.rows, same_bytes, key=lambda row: row.start) - 1
+        about = self.about.copy()
+        offset, line = 0, 0
+        if place >= 0:
+            offset, line = self.rows[place].start, self.rows[place].line - 1
+        if about.leaf is not None and about.leaf[0] > line:
+            about.leaf = None  # it is read again
+        older = attrs.evolve(self, resume=_Resume(offset, line, about))
+        with path.open("rb", buffering=BUFFER_BYTES) as stream:
+            return _built(path, stream, _Builder(stream, older), progress)
+
     def is_current(self) -> bool:
         """Say whether the file is still as it was read. Raises `OSError`."""
         with self.path.open("rb") as stream:
@@ -165,8 +182,6 @@ class _Builder:
     def __init__(self, stream: BinaryIO, older: TranscriptIndex | None = None) -> None:
         self._stream = stream
         self._names = Names()
-        self._first: dict[str, int] = {}
-        self._again: list[int] = []
         self.rows: list[Row] = []
         self.notes: list[Note] = []
         self.about = About()
@@ -179,38 +194,36 @@ class _Builder:
         self.rows = [row for row in older.rows if row.start < self.resume.offset]
         self.notes = [note for note in older.notes if note.start < self.resume.offset]
         self.about = self.resume.about.copy()
-        for place, known in enumerate(self.rows):
-            if known.key:
-                self._names[known.uuid] = known.uuid
-                self._first.setdefault(known.key, place)
+        self._names.update((known.uuid, known.uuid) for known in self.rows)
 
     def run(self, size: int, progress: Progress | None) -> int:
         """Read to the end, and return where that is."""
         end, number = self.resume.offset, self.resume.line
         self._stream.seek(end)
-        told, torn = end, False
-        for line, start, stop, raw in read_lines(self._stream, self.notes, end, number):
-            if not raw.endswith(b"\n"):
-                torn = True
-                self._mark(start, line - 1)
-            try:
-                entry = _decode(raw)
-                if not raw.isascii():
-                    raw.decode()  # what was skipped is text too
-            except (ValueError, RecursionError):
+        told, is_open, last = end, False, b"\n"
+        lines = read_lines(self._stream, self.notes, end, number)
+        for line, start, stop, raw in whole_lines(lines, self.notes):
+            entry = _entry(raw)
+            if entry is None or not raw.endswith(b"\n"):
+                if not is_open:
+                    self._mark(start, line - 1)  # what is appended may be the rest of it
+                is_open = True
+            else:
+                is_open = False
+            if entry is None:
                 self._salvage(Line(line, start, stop, self.notes), raw)
             else:
                 self._take(entry, line, start, stop, 0)
-            end, number = stop, line
+            end, number, last = stop, line, raw
             if progress is not None and end - told >= PROGRESS_BYTES:
                 told = end
                 progress(end, size)
         self._tell_apart()
-        if not torn:
-            self._mark(end, number)
+        if not is_open:
+            self._mark(end, number + last.count(b"\n") - 1)
         if progress is not None:
             progress(size, size)
-        return max(end, max((note.stop for note in self.notes[-1:]), default=0))
+        return max(end, max((note.stop for note in self.notes), default=0))
 
     def _mark(self, offset: int, line: int) -> None:
         self.resume = _Resume(offset, line, self.about.copy())
@@ -220,31 +233,45 @@ class _Builder:
             self._take(entry_of(found.value), line.number, line.start, line.stop, piece)
 
     def _take(self, entry: Entry, line: int, start: int, stop: int, piece: int) -> None:
-        rows = self.rows
-        made = row(entry, self._names, line, start, stop, piece)
+        self.rows.append(row(entry, self._names, line, start, stop, piece))
         self.about.take(entry, line)
-        if made.key and self._first.setdefault(made.key, len(rows)) != len(rows):
-            self._again.append(len(rows))
-        rows.append(made)
 
     def _tell_apart(self) -> None:
         """Mark records that stand twice; give other keys to different ones under one id.
 
         A record of a sub-agent never takes the key of one of the main track.
         """
+        keys = [row.key for row in self.rows if row.key]
+        if len(set(keys)) == len(keys):
+            return
         bodies = Bodies(self._stream)
-        for place in self._again:
-            later = self.rows[place]
-            first = self.rows[self._first[later.key]]
+        places: dict[str, int] = {}
+        for place, later in enumerate(self.rows):
+            if not later.key or later.twice:
+                continue
+            first = self.rows[places.setdefault(later.key, place)]
+            if first is later:
+                continue
             if first.sidechain == later.sidechain and bodies.record(first) == bodies.record(later):
                 later.twice = True
             elif first.sidechain and not later.sidechain:
-                self.rows[self._first[later.key]] = msgspec.structs.replace(
-                    first, key=_other(first)
-                )
-                self._first[later.key] = place
+                self.rows[places[later.key]] = msgspec.structs.replace(first, key=_other(first))
+                places[later.key] = place
             else:
                 later.key = _other(later)
+
+
+def _entry(raw: bytes) -> Entry | None:
+    """Read a line that is one clean record; None for any other."""
+    if 0 <= raw.find(b"\n") < len(raw) - 1:
+        return None
+    try:
+        entry = _decode(raw)
+        if not raw.isascii():
+            raw.decode()  # what was skipped is text too
+    except (ValueError, RecursionError):
+        return None
+    return entry
 
 
 def _other(row: Row) -> str:
@@ -255,7 +282,7 @@ def _built(
     path: Path, stream: BinaryIO, builder: _Builder, progress: Progress | None
 ) -> TranscriptIndex:
     size, mtime_ns = _status(stream)
-    with _gc_paused():
+    with gc_paused():
         end = builder.run(size, progress)
     return TranscriptIndex(
         path=path,
@@ -287,7 +314,7 @@ def _edges(stream: BinaryIO, size: int) -> bytes:
 
 
 @contextmanager
-def _gc_paused() -> Iterator[None]:
+def gc_paused() -> Iterator[None]:
     """Leave cyclic garbage alone for one bounded pass, which makes none but keeps many objects."""
     was_on = gc.isenabled()
     gc.disable()
@@ -296,23 +323,3 @@ def _gc_paused() -> Iterator[None]:
     finally:
         if was_on:
             gc.enable()
-
-
-class Indexes:
-    """The indexes of the files that were looked at last."""
-
-    def __init__(self, kept_max: int = KEPT_MAX) -> None:
-        self._kept: dict[Path, TranscriptIndex] = {}
-        self._kept_max = kept_max
-
-    def get(self, path: Path, *, progress: Progress | None = None) -> TranscriptIndex:
-        """Return the index of a file as it is now, reading only what is new. Raises `OSError`."""
-        known = self._kept.pop(path, None)
-        if known is None:
-            known = TranscriptIndex.build(path, progress=progress)
-        else:
-            known = known.extended(progress=progress)
-        self._kept[path] = known
-        while len(self._kept) > self._kept_max:
-            del self._kept[next(iter(self._kept))]
-        return known

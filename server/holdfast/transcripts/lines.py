@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, BinaryIO, Final, TypeAlias
 
 import attrs
@@ -20,13 +20,24 @@ LINE_BYTES_MAX: Final = 64 * 1024 * 1024
 """A longer line is set aside unread; the longest seen in the wild has 2 MB."""
 STARTS_MAX: Final = 100
 """How many places of a damaged line are tried as the beginning of a record."""
+PARTS_MAX: Final = 400
+"""Into how many lines a record may have been broken; a wrapping at 80 columns makes so many."""
+JOINED_BYTES_MAX: Final = 8 * 1024 * 1024
+"""A longer record that was broken is not put together again; the longest seen has 2 MB."""
+ENDS_MAX: Final = 20
+"""How many ends of lines are tried as the end of a record that was broken."""
 
 _BOM: Final = b"\xef\xbb\xbf"
+_ENDS: Final = (b"}\n", b"}\r\n")
+_BEGINNING: Final = b'{"parentUuid":'
 _START: Final = re.compile(r'\{\s*"[A-Za-z_]{2,40}"\s*:')
+_NAME: Final = re.compile(rb'"[\w.:/+=\r\n-]+"')
 _decoder: Final = msgspec.json.Decoder()
 _lenient: Final = json.JSONDecoder(strict=False)
 
 IsRecord: TypeAlias = Callable[[Mapping[str, Any]], bool]
+RawLine: TypeAlias = tuple[int, int, int, bytes]
+"""Number, first byte, end and bytes of a line."""
 
 
 @attrs.frozen
@@ -72,7 +83,7 @@ def read_objects(
 
     Behind a damaged place reading goes on at the next object that `is_record`.
     """
-    for number, start, stop, raw in read_lines(stream, notes):
+    for number, start, stop, raw in whole_lines(read_lines(stream, notes), notes):
         yield from objects(Line(number, start, stop, notes, is_record), raw)
 
 
@@ -83,7 +94,7 @@ def read_lines(
     number: int = 0,
     *,
     line_bytes_max: int = LINE_BYTES_MAX,
-) -> Iterator[tuple[int, int, int, bytes]]:
+) -> Iterator[RawLine]:
     """Yield number, first byte, end and bytes of each line, from byte `offset` on.
 
     `number` counts the lines before. A line that is too long is set aside with a note.
@@ -115,8 +126,86 @@ def _rest_of_line(
     return raw, offset, too_long
 
 
+def whole_lines(lines: Iterable[RawLine], notes: list[Note]) -> Iterator[RawLine]:
+    """Yield the lines of a file; a record that was broken over several of them as one, with a note.
+
+    A line is held back only while it begins as a record does and does not end as one.
+    """
+    held: list[RawLine] = []
+    for line in lines:
+        raw = line[3]
+        if held and (len(held) == PARTS_MAX or _stands_alone(raw)):
+            yield from _joined(held, notes)
+            held = []
+        if held or (raw.startswith(b"{") and not raw.endswith(_ENDS)):
+            held.append(line)
+        else:
+            yield line
+    yield from _joined(held, notes)
+
+
+def _stands_alone(raw: bytes) -> bool:
+    return raw.startswith(_BEGINNING) or (raw.startswith(b"{") and _is_value(raw))
+
+
+def _joined(held: Sequence[RawLine], notes: list[Note]) -> Iterator[RawLine]:
+    """Yield held lines, those that make a record together as one."""
+    waiting = list(held)
+    while waiting:
+        count = _parts_of_first(waiting)
+        number, start, _, raw = waiting[0]
+        stop = waiting[count - 1][2]
+        if count > 1:
+            raw = b"".join(part for _, _, _, part in waiting[:count])
+            notes.append(
+                Note("mended", f"a record was broken over {count} lines", number, start, stop)
+            )
+        yield number, start, stop, raw
+        del waiting[:count]
+
+
+def _parts_of_first(waiting: Sequence[RawLine]) -> int:
+    """Return how many lines make one record with the first; 1 when it stands by itself."""
+    first = waiting[0][3]
+    if len(waiting) == 1 or not first.startswith(b"{") or _is_value(first):
+        return 1
+    raw, tried = bytearray(first), 0
+    for count, (_, _, _, part) in enumerate(waiting[1:], 2):
+        raw += part
+        if len(raw) > JOINED_BYTES_MAX or tried == ENDS_MAX:
+            break
+        if part.rstrip().endswith(b"}"):
+            tried += 1
+            if _is_value(_put_together(bytes(raw))):
+                return count
+    return 1
+
+
+def _put_together(raw: bytes) -> bytes:
+    """Mend what a line's end broke: names, ids, encoded bytes, numbers; in words it is white space.
+
+    A whole line comes back as it is.
+    """
+    if not 0 <= raw.find(b"\n") < len(raw) - 1:
+        return raw
+    mended = _NAME.sub(_without_breaks, raw)
+    bare = mended.replace(b"\r", b"").replace(b"\n", b"")
+    return bare if _is_value(bare) and not _is_value(mended) else mended
+
+
+def _without_breaks(name: re.Match[bytes]) -> bytes:
+    return name[0].replace(b"\r", b"").replace(b"\n", b"")
+
+
+def _is_value(raw: bytes) -> bool:
+    """Say whether some bytes are one JSON value; ends of lines may stand in its texts."""
+    text = raw.decode("utf-8", "replace").strip()
+    return 0 < len(text) == value_at(text, 0)[1]
+
+
 def objects(line: Line, raw: bytes) -> Iterator[Found]:
     """Yield the objects of a line, and note what is wrong with it."""
+    raw = _put_together(raw)
     try:
         value = _decoder.decode(raw)
     except (ValueError, RecursionError):

@@ -39,7 +39,7 @@ def recognises(record: Mapping[str, Any]) -> bool:
     """Say whether an object is a message, or holds a list of them."""
     if isinstance(record.get("messages"), list):
         return True
-    return record.get("role") in ROLES and "content" in record and "uuid" not in record
+    return text_field(record, "role") in ROLES and "content" in record and "uuid" not in record
 
 
 def is_document(head: str) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import uuid
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from difflib import SequenceMatcher
 from typing import Any, Final
 
@@ -16,15 +16,10 @@ import attrs
 
 from holdfast.conversation.findings import RepairStep
 from holdfast.conversation.history import ASSISTANT, Block, History, Message
-from holdfast.conversation.media import media_of
-from holdfast.conversation.repair import repair
-from holdfast.conversation.rules import validate
-from holdfast.media import fitting
-from holdfast.transcripts.findings import NEXT, PROFILE
 from holdfast.transcripts.opened import Opened, Said
 from holdfast.transcripts.rows import Row
+from holdfast.transcripts.sparse import NEXT, Sparse
 
-_NEXT: Final = attrs.evolve(NEXT, origin="the next prompt")
 _NAMESPACE: Final = uuid.UUID("5d5c8f0e-5f3a-5c8e-9a37-0b8f4f1d9e21")
 _ENVELOPE: Final = (
     "isSidechain", "userType", "entrypoint", "cwd", "sessionId", "version", "gitBranch", "slug",
@@ -33,12 +28,18 @@ _ENVELOPE: Final = (
 """The fields that a record which is put in shares with the one beside it."""
 
 
+_OF_THE_WHOLE: Final = frozenset({"R7", "R60", "R62", "R71", "R74"})
+"""Rules about sums, or about what all messages before hold: what is done for them goes together."""
+
+
 @attrs.define
 class Plan:
     """The changes to a file, by the key of a record.
 
     `contents` are new blocks of a message, `parents` new parents (ids; None: a root), `ids` new
-    ids, `removed` are records that go; `put_in` are new records, each behind a line of the file.
+    ids, `removed` are records that go; `put_in` are new records, by the byte offset of the file
+    that they are put in at. `ties` name two changed records, or a tool id that a change is about,
+    that need each other. `beside` says of a new record which one it stands beside.
     """
 
     contents: dict[str, tuple[Block, ...]] = attrs.field(factory=dict)
@@ -46,22 +47,33 @@ class Plan:
     ids: dict[str, str] = attrs.field(factory=dict)
     removed: set[str] = attrs.field(factory=set)
     put_in: dict[int, list[dict[str, Any]]] = attrs.field(factory=lambda: defaultdict(list))
+    beside: dict[str, Row] = attrs.field(factory=dict)
+    ties: list[tuple[str, str]] = attrs.field(factory=list)
     steps: list[RepairStep] = attrs.field(factory=list)
 
-    def touches(self, key: str) -> bool:
-        """Say whether a record changes."""
-        return key in self.contents or key in self.parents or key in self.ids or key in self.removed
+    def rewrites(self, key: str) -> bool:
+        """Say whether what a record says changes, or goes."""
+        return key in self.contents or key in self.removed
+
+    @property
+    def touched(self) -> frozenset[str]:
+        """The records that change."""
+        return frozenset().union(self.contents, self.removed, self.parents, self.ids)
 
 
-def plan(opened: Opened) -> Plan:
-    """Decide what changes. Raises `OSError` when the file cannot be read any more."""
+def plan(opened: Opened, sparse: Sparse, *, close: bool = False) -> Plan:
+    """Decide what changes; with `close` also that calls at the very end get a result.
+
+    Raises `OSError` when the file cannot be read any more.
+    """
     made = Plan()
     hangs = dict(opened.parents)
     made.removed.update(opened.cut_off_by)
     hangs.update(opened.cut_off_by)
-    kept = frozenset(key for key in hangs if opened.leads_back(opened.by_key[key]))
+    rows = opened.by_key.items() if opened.side_keys else ()
+    kept = frozenset(key for key, row in rows if opened.leads_back(row))
     if opened.said:
-        _mend_messages(opened, made, hangs)
+        _mend_messages(sparse, made, hangs, frozenset() if close else open_calls(opened))
     _name(opened, made, hangs)
     _hang(opened, made, hangs, kept)
     return made
@@ -70,44 +82,34 @@ def plan(opened: Opened) -> Plan:
 # -- messages --------------------------------------------------------------------------------------
 
 
-def _mend_messages(opened: Opened, made: Plan, hangs: dict[str, str | None]) -> None:
-    history = _with_fitting_media(opened.history, made)
-    mended = repair((*history, _NEXT), profile=PROFILE, open_ids=_open_calls(opened.history))
+def _mend_messages(
+    sparse: Sparse, made: Plan, hangs: dict[str, str | None], open_ids: frozenset[str]
+) -> None:
+    mended = sparse.mended(open_ids)
     made.steps.extend(mended.steps)
-    after: dict[str, Message] = {m.origin: m for m in mended.history if m.origin}
-    for said in opened.said:
+    after = {message.origin: message for message in mended.history if message.origin}
+    for number, said in enumerate(sparse.opened.said):
         message = after.get(said.message.origin)
-        _replace(said, message.blocks if message else (), made)
-    _put_in(opened, mended.history, made, hangs)
+        _replace(said, sparse.message(number), message.blocks if message else (), made)
+    _put_in(sparse.opened, mended.history, made, hangs)
+    _tie_what_counts_together(sparse, made)
 
 
-def _with_fitting_media(history: History, made: Plan) -> History:
-    """Make pictures small that the API would refuse, rather than lose them."""
-    refused = {
-        f.message for f in validate(history, PROFILE) if f.rule.startswith(("R59", "R60", "R61"))
-    }
-    messages: list[Message] = []
-    for number, message in enumerate(history):
-        if number not in refused:
-            messages.append(message)
-            continue
-        blocks = [fitted for block in message.blocks for fitted in _fitted(block)]
-        action = "made the pictures such that the API takes them"
-        made.steps.append(RepairStep("R61", message.origin, action, "the pictures"))
-        messages.append(attrs.evolve(message, blocks=tuple(blocks)))
-    return tuple(messages)
+def _tie_what_counts_together(sparse: Sparse, made: Plan) -> None:
+    for step in made.steps:
+        number = sparse.number(step.origin)
+        if step.rule in _OF_THE_WHOLE and number is not None:
+            for row in sparse.opened.said[number].rows:
+                if made.rewrites(row.key):
+                    made.ties.append((row.key, "sums"))
 
 
-def _fitted(block: Block) -> tuple[Block, ...]:
-    return fitting.fit(block) if next(media_of(block), None) is not None else (block,)
-
-
-def _open_calls(history: History) -> frozenset[str]:
+def open_calls(opened: Opened) -> frozenset[str]:
     """Return the calls at the very end that have no result yet; Claude Code gives them one."""
     answered: set[str] = set()
     called: set[str] = set()
     is_calling = False
-    for message in reversed(history):
+    for message in (said.message for said in reversed(opened.said)):
         if message.role != ASSISTANT and is_calling:
             break
         is_calling = message.role == ASSISTANT
@@ -116,26 +118,31 @@ def _open_calls(history: History) -> frozenset[str]:
     return frozenset(called - answered)
 
 
-def _replace(said: Said, blocks: Sequence[Block], made: Plan) -> None:
+def _replace(said: Said, old: Message, blocks: Sequence[Block], made: Plan) -> None:
     """Give the blocks of a mended message to the records that its old blocks stand in."""
-    if tuple(blocks) == said.message.blocks:
+    if tuple(blocks) == old.blocks:
         return
     shares: dict[str, list[Block]] = {row.key: [] for row in said.sources}
-    for key, share in _shared_out(said, blocks):
+    for key, share in _shared_out(said, old.blocks, blocks):
         shares[key].extend(share)
     for key, share in shares.items():
-        own = [
-            b for b, row in zip(said.message.blocks, said.sources, strict=True) if row.key == key
-        ]
+        own = [b for b, row in zip(old.blocks, said.sources, strict=True) if row.key == key]
         if not share:
             made.removed.add(key)
         elif share != own:
             made.contents[key] = tuple(share)
+        made.ties.extend((key, tool_id) for tool_id in _tool_ids(set(own) ^ set(share)))
 
 
-def _shared_out(said: Said, blocks: Sequence[Block]) -> Iterator[tuple[str, Sequence[Block]]]:
-    old = [block.raw for block in said.message.blocks]
-    matcher = SequenceMatcher(None, old, [block.raw for block in blocks], autojunk=False)
+def _tool_ids(blocks: Iterable[Block]) -> Iterator[str]:
+    for block in blocks:
+        yield from filter(None, (block.text_of("id"), block.text_of("tool_use_id")))
+
+
+def _shared_out(
+    said: Said, old: Sequence[Block], blocks: Sequence[Block]
+) -> Iterator[tuple[str, Sequence[Block]]]:
+    matcher = SequenceMatcher(None, [b.raw for b in old], [b.raw for b in blocks], autojunk=False)
     for kind, start, stop, new_start, new_stop in matcher.get_opcodes():
         if kind == "equal" or stop - start == new_stop - new_start:
             for row, block in zip(
@@ -149,22 +156,44 @@ def _shared_out(said: Said, blocks: Sequence[Block]) -> Iterator[tuple[str, Sequ
 
 def _put_in(opened: Opened, history: History, made: Plan, hangs: dict[str, str | None]) -> None:
     """Make records of the messages that a repair inserted, and hang what follows on them."""
-    by_origin = {said.message.origin: said for said in opened.said}
+    numbers = {said.message.origin: number for number, said in enumerate(opened.said)}
     before: Said | None = None
-    new: str | None = None
+    gone: list[str] = []  # the records of the messages that went since then
+    new: list[str] = []
+    behind = 0
+    for message in (*_without_next(history), None):
+        number = len(opened.said) if message is None else numbers.get(message.origin)
+        if number is not None:
+            gone = [row.key for said in opened.said[behind:number] for row in said.rows]
+            made.ties.extend((new[-1], key) for key in gone if new and key in made.removed)
+        if message is None:
+            return
+        if number is not None:
+            before, behind = opened.said[number], number + 1
+            if new:
+                below = _first(before, hangs).key
+                hangs[below] = new[-1]
+                made.ties.append((below, new[-1]))
+            new = []
+            continue
+        beside = max(before.rows, key=_line) if before else min(opened.said[0].rows, key=_line)
+        above = new[-1] if new else (beside.key if before else None)
+        record = _record(opened, message, beside, above or "")
+        key = str(record["uuid"])
+        made.ties.extend((key, other) for other in (*new[-1:], *_tool_ids(message.blocks)))
+        hangs[key] = above
+        made.put_in[beside.stop if before else beside.start].append(record)
+        made.beside[key] = beside
+        new.append(key)
+
+
+def _without_next(history: History) -> Iterator[Message]:
+    """Yield the messages, and what was put in front of the next prompt without the prompt."""
     for message in history:
-        said = by_origin.get(message.origin)
-        if said is not None:
-            if new is not None:
-                hangs[_first(said, hangs).key] = new
-            before, new = said, None
-        elif message.origin != _NEXT.origin:
-            beside = max(before.rows, key=_line) if before else min(opened.said[0].rows, key=_line)
-            above = new or (beside.key if before else None)
-            record = _record(opened, message, beside, above or "")
-            new = record["uuid"]
-            hangs[new] = above
-            made.put_in[beside.line if before else beside.line - 1].append(record)
+        if message.origin != NEXT.origin:
+            yield message
+        elif len(message.blocks) > len(NEXT.blocks):
+            yield attrs.evolve(message, blocks=message.blocks[: -len(NEXT.blocks)], origin="")
 
 
 def _line(row: Row) -> int:
@@ -207,17 +236,20 @@ def _hang(
 ) -> None:
     """Write the links that are not what the file says."""
 
-    def id_above(key: str) -> str | None:
+    def id_above(key: str) -> tuple[str | None, list[str]]:
+        """Return the id of what a record follows, and the changed records that it depends on."""
         above = hangs.get(key)
-        walked: set[str] = set()
+        walked: list[str] = []
         while above in made.removed and above not in walked:
-            walked.add(above)
+            walked.append(above)
             above = hangs.get(above)
-        return made.ids.get(above, above) if above is not None else None
+        if above in made.ids:
+            walked.append(above)
+        return made.ids.get(above, above) if above is not None else None, walked
 
     put_in = {record["uuid"]: record for records in made.put_in.values() for record in records}
     for key, follows in hangs.items():
-        above = id_above(key)
+        above, walked = id_above(key)
         row = opened.by_key.get(key)
         if row is None:
             put_in[key]["parentUuid"] = above
@@ -225,6 +257,11 @@ def _hang(
             continue
         elif above != row.parent and (above is not None or follows in made.removed):
             made.parents[key] = above
+            if row.parent in made.removed:
+                walked.append(row.parent)
+        else:
+            continue
+        made.ties.extend((key, each) for each in walked)
 
 
 def _made_id(seed: str) -> str:

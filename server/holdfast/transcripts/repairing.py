@@ -12,26 +12,33 @@ import os
 import shutil
 import tempfile
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO, Final
+from typing import Final
 
 import attrs
 
-from holdfast.conversation import encoding
-from holdfast.conversation.history import Block
-from holdfast.transcripts.findings import Finding, Report, Severity, check, report_of
-from holdfast.transcripts.opened import Opened, open_transcript
-from holdfast.transcripts.plans import Plan, plan
-from holdfast.transcripts.rows import Row
+from holdfast.transcripts.edits import Edit, apply, edits_of
+from holdfast.transcripts.findings import (
+    LINE_RULES,
+    Finding,
+    Report,
+    Severity,
+    report_of,
+    row_of,
+)
+from holdfast.transcripts.index import Progress
+from holdfast.transcripts.opened import FileChangedError, Opened, Said, open_transcript, part_of
+from holdfast.transcripts.plans import Plan, open_calls, plan
+from holdfast.transcripts.sparse import Sparse
+
+__all__ = [
+    "BACKUP", "Edit", "FileChangedError", "RepairReport", "Repaired", "edits", "repair",
+    "repair_opened",
+]  # fmt: skip
 
 BACKUP: Final = ".before-repair"
-_LINE_RULES: Final = frozenset({"D05", "D06", "D07", "D17"})
-_CHAIN_RULES: Final = frozenset({"D01", "D04", "D10"})
-
-
-class FileChangedError(OSError):
-    """The file was written to while it was being repaired; its session may still be running."""
+CHAIN_RULES: Final = frozenset({"D01", "D04", "D10"})
 
 
 @attrs.frozen
@@ -60,36 +67,55 @@ class RepairReport:
 
 
 def repair(
-    path: Path, *, output: Path | None = None, in_place: bool = False, dry_run: bool = False
+    path: Path,
+    *,
+    output: Path | None = None,
+    in_place: bool = False,
+    dry_run: bool = False,
+    progress: Progress | None = None,
 ) -> RepairReport:
     """Repair a file into another, or in place, or only say what would be done.
 
-    Raises `OSError`: `FileExistsError` when the output is there, `FileChangedError` when the file
-    was written to meanwhile; `ValueError` when it is not said where to.
+    `progress` is told bytes, four times those of the file in all; when it raises, that is passed
+    on, and nothing is left behind. Raises `OSError`: `FileExistsError` when the output is there,
+    `FileChangedError` when the file was written to meanwhile; `ValueError` when it is not said
+    where to.
     """
     if (output is not None) + in_place + dry_run != 1:
         raise ValueError("one of an output, in place and a dry run is wanted")
     if output is not None and output.exists():
         raise FileExistsError(f"{output} is there already; it is not written over")
-    with open_transcript(path) as opened:
-        return repair_opened(opened, path if in_place else output, in_place=in_place)
+    with open_transcript(path, progress=part_of(progress, 0, 2)) as opened:
+        target = path if in_place else output
+        writing = part_of(progress, 1, 2)
+        return repair_opened(opened, target, in_place=in_place, progress=writing)
 
 
-def repair_opened(opened: Opened, target: Path | None, *, in_place: bool = False) -> RepairReport:
+def repair_opened(
+    opened: Opened,
+    target: Path | None,
+    *,
+    in_place: bool = False,
+    progress: Progress | None = None,
+) -> RepairReport:
     """Repair a transcript that is open; see `repair`. Without a target nothing is written."""
     path = opened.path
-    report = report_of(opened)
+    sparse = Sparse(opened)
+    report = report_of(opened, sparse)
     if report.healthy:
         return _left_as_it_is(path, None if in_place else target)
-    made = plan(opened)
-    repairs = tuple(_repairs(opened, report, made))
+    made = plan(opened, sparse)
+    repairs = tuple(_repairs(sparse, report, made))
     set_aside = tuple(_set_aside(opened, report))
     if target is None:
         return RepairReport(path, None, None, repairs, set_aside)
-    written = _written(opened, report, made, target.parent)
+    changes = edits_of(opened, sparse, made, report.findings)
+    if not changes:
+        left = tuple(f for f in report.findings if f.severity is Severity.ERROR)
+        return _left_as_it_is(path, None if in_place else target, left)
+    written = _written(opened, changes, target.parent, part_of(progress, 0, 2))
     try:
-        left = (f for f in check(written).findings if f.severity is Severity.ERROR)
-        unrepaired = (*set_aside, *left)
+        unrepaired = (*set_aside, *_still(opened, written, changes, part_of(progress, 1, 2)))
         backup = _put_in_place(opened, written, target) if in_place else None
         if not in_place:
             _put_there(written, target)
@@ -99,123 +125,116 @@ def repair_opened(opened: Opened, target: Path | None, *, in_place: bool = False
     return RepairReport(path, target, backup, repairs, unrepaired)
 
 
-def _left_as_it_is(path: Path, output: Path | None) -> RepairReport:
+def edits(
+    opened: Opened, report: Report | None = None, sparse: Sparse | None = None
+) -> tuple[Edit, ...]:
+    """Return what could be changed in a transcript that is open, by its place in the file.
+
+    `repair` makes those that are not `left_alone`. Of a healthy file all are: then they mend what
+    it is only warned about. `report` is that of `report_of`, and `sparse` the branch, when they are
+    known. Raises `OSError`.
+    """
+    sparse = sparse or Sparse(opened)
+    report = report or report_of(opened, sparse)
+    closing = edits_of(opened, sparse, plan(opened, sparse, close=True), report.findings)
+    if report.healthy:
+        return tuple(attrs.evolve(edit, left_alone=True) for edit in closing)
+    if not open_calls(opened):
+        return closing
+    made = edits_of(opened, sparse, plan(opened, sparse), report.findings)
+    return _with_more(made, closing)
+
+
+def _with_more(made: Sequence[Edit], closing: Sequence[Edit]) -> tuple[Edit, ...]:
+    """Add the groups of edits that touch nothing of the first ones."""
+    taken = {(edit.start, edit.stop) for edit in made}
+    clashing = {edit.group for edit in closing if (edit.start, edit.stop) in taken}
+    first = 1 + max((edit.group for edit in made), default=-1)
+    more = (
+        attrs.evolve(edit, group=first + edit.group, left_alone=True)
+        for edit in closing
+        if edit.group not in clashing
+    )
+    return tuple(sorted((*made, *more), key=lambda edit: (edit.start, edit.stop)))
+
+
+def _left_as_it_is(
+    path: Path, output: Path | None, unrepaired: tuple[Finding, ...] = ()
+) -> RepairReport:
     if output is not None:
         with path.open("rb") as source, output.open("xb") as target:
             shutil.copyfileobj(source, target)
             target.flush()
             os.fsync(target.fileno())
-    return RepairReport(path, output, None, (), ())
+    return RepairReport(path, output, None, (), unrepaired)
 
 
 # -- what is said ----------------------------------------------------------------------------------
 
 
-def _repairs(opened: Opened, report: Report, made: Plan) -> Iterator[Repaired]:
+def _repairs(sparse: Sparse, report: Report, made: Plan) -> Iterator[Repaired]:
     for finding in report.findings:
-        if finding.rule in _LINE_RULES | _CHAIN_RULES:
+        in_chain = finding.rule in CHAIN_RULES and finding.severity is not Severity.INFORMATION
+        if finding.rule in LINE_RULES or in_chain:
             yield Repaired(finding.rule, finding.line, finding.repair, "what can be read")
+    found: dict[tuple[str, int], list[int]] = defaultdict(list)
+    for broken in sparse.broken:
+        if broken.message is not None and broken.message < len(sparse.opened.said):
+            line = row_of(sparse.opened.said[broken.message], broken).line
+            found[broken.rule, broken.message].append(line)
     for step in made.steps:
-        row = opened.by_key.get(step.origin)
-        yield Repaired(step.rule, row.line if row else 0, step.action, step.kept)
+        number = sparse.number(step.origin)
+        line = 0
+        if number is not None:
+            lines = found[step.rule, number]
+            line = lines.pop(0) if lines else _changed_line(sparse.opened.said[number], made)
+        yield Repaired(step.rule, line, step.action, step.kept)
+
+
+def _changed_line(said: Said, made: Plan) -> int:
+    """Return the line of the first record of a message that changes, or of its first."""
+    changed = (row.line for row in said.rows if made.rewrites(row.key))
+    return next(changed, said.rows[0].line)
 
 
 def _set_aside(opened: Opened, report: Report) -> Iterator[Finding]:
     """Yield the lines of which something could not be read."""
     unread = {note.line for note in opened.notes if note.kind == "unread"}
     for finding in report.findings:
-        if finding.rule in _LINE_RULES and finding.line in unread:
+        if finding.rule in LINE_RULES and finding.line in unread:
             yield finding
+
+
+def _still(
+    opened: Opened, written: Path, changes: Sequence[Edit], progress: Progress | None
+) -> Iterator[Finding]:
+    """Read what was written, and yield the errors that are left."""
+    index = opened.index.rewritten(written, changes[0].start, progress=part_of(progress, 0, 2))
+    with open_transcript(written, index=index, progress=progress) as again:
+        for finding in report_of(again).findings:
+            if finding.severity is Severity.ERROR:
+                yield finding
 
 
 # -- writing ---------------------------------------------------------------------------------------
 
 
-def _written(opened: Opened, report: Report, made: Plan, folder: Path) -> Path:
+def _written(
+    opened: Opened, changes: Sequence[Edit], folder: Path, progress: Progress | None
+) -> Path:
     """Write the repaired file under a passing name, all the way to the disk."""
     handle, name = tempfile.mkstemp(prefix=".repair-", dir=folder)
     written = Path(name)
     try:
         with os.fdopen(handle, "wb") as target, opened.path.open("rb") as source:
             shutil.copymode(opened.path, written)
-            damaged = {f.line for f in report.findings if f.rule in _LINE_RULES}
-            _Writer(opened, made, damaged, target).run(source)
+            apply(changes, source, target, opened.size, progress)
             target.flush()
             os.fsync(target.fileno())
     except BaseException:
         written.unlink(missing_ok=True)
         raise
     return written
-
-
-@attrs.define
-class _Writer:
-    """Goes over the lines of a file once and writes them as the plan has them."""
-
-    opened: Opened
-    made: Plan
-    damaged: set[int]
-    target: BinaryIO
-    ended: bool = True
-
-    def run(self, source: BinaryIO) -> None:
-        """Write all lines; each but the last ends as a line does."""
-        by_line: dict[int, list[Row]] = defaultdict(list)
-        for row in self.opened.rows:
-            by_line[row.line].append(row)
-        self._put_in(0)
-        for number, raw in enumerate(source, 1):
-            rows = by_line.get(number, [])
-            changed = number in self.damaged or any(self.made.touches(row.key) for row in rows)
-            if not changed:
-                self._write(raw)
-            else:
-                for row in rows:
-                    self._write_row(row)
-            self._put_in(number)
-
-    def _put_in(self, number: int) -> None:
-        for record in self.made.put_in.get(number, ()):
-            self._write(_line_of(record))
-
-    def _write_row(self, row: Row) -> None:
-        if row.key not in self.made.removed:
-            self._write(_line_of(self._edited(row)))
-
-    def _edited(self, row: Row) -> dict[str, Any]:
-        value = dict(self.opened.record(row))
-        if row.key in self.made.ids:
-            value["uuid"] = self.made.ids[row.key]
-        if row.key in self.made.parents:
-            value["parentUuid"] = self.made.parents[row.key]
-        if row.key in self.made.contents:
-            _set_content(value, self.made.contents[row.key], row.role)
-        return value
-
-    def _write(self, raw: bytes) -> None:
-        if not self.ended:
-            self.target.write(b"\n")
-        self.target.write(raw)
-        self.ended = raw.endswith(b"\n")
-
-
-def _set_content(value: dict[str, Any], blocks: tuple[Block, ...], role: str) -> None:
-    content = [dict(block.data) for block in blocks]
-    if value.get("type") == "attachment":
-        value["attachment"] = {**_object(value.get("attachment")), "prompt": content}
-    else:
-        message = _object(value.get("message"))
-        value["message"] = {**message, "content": content} if message else {
-            "role": role, "content": content
-        }  # fmt: skip
-
-
-def _object(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
-
-
-def _line_of(record: Mapping[str, Any]) -> bytes:
-    return encoding.encode(record).encode() + b"\n"
 
 
 def _put_there(written: Path, target: Path) -> None:

@@ -181,7 +181,7 @@ def row(entry: Entry, names: Names, line: int, start: int, stop: int, piece: int
         names[parent] if parent else "",
         names[entry.session_id],
         entry.timestamp or "",
-        not parent and parent is not msgspec.UNSET,
+        parent is None,
         entry.isSidechain is True,
     )
     if entry.subtype:
@@ -204,21 +204,29 @@ def _nameless(line: int, piece: int) -> str:
 def _add_message(made: Row, entry: Entry, names: Names) -> None:
     made.role = made.type
     message = entry.message or _NO_MESSAGE
+    model, content = message.model, message.content
+    wanted = "tool_result"
     if made.role == ASSISTANT:
+        wanted = "tool_use"
         made.message_id = names[message.id]
-    synthetic = message.model == SYNTHETIC_MODEL
-    made.left_out = synthetic or entry.isApiErrorMessage is True
-    made.is_summary = entry.isCompactSummary is True
-    made.is_meta = entry.isMeta is True
-    if not synthetic:
-        made.model = names[message.model]
+    if model == SYNTHETIC_MODEL or entry.isApiErrorMessage:
+        made.left_out = True
+    if model and model != SYNTHETIC_MODEL:
+        made.model = names[model]
+    if entry.isCompactSummary:
+        made.is_summary = not _is_blank(content)
+    if entry.isMeta:
+        made.is_meta = True
     made.block_index = entry.apiBlockIndex
-    if isinstance(message.content, list):
-        wanted = "tool_use" if made.role == ASSISTANT else "tool_result"
-        found = [block for block in message.content if block.type == wanted]
+    if isinstance(content, list):
+        found = [block for block in content if block.type == wanted]
         if found:
-            ids = (b.id if made.role == ASSISTANT else b.tool_use_id for b in found)
-            made.tool_ids = tuple(tool_id for tool_id in ids if tool_id is not None)
+            ids = [b.id if wanted == "tool_use" else b.tool_use_id for b in found]
+            made.tool_ids = tuple([tool_id for tool_id in ids if tool_id is not None])
+
+
+def _is_blank(content: str | list[BlockEntry] | None) -> bool:
+    return not content or (isinstance(content, str) and content.isspace())
 
 
 def _add_prompt(made: Row, attachment: AttachmentEntry | None) -> None:
@@ -255,8 +263,9 @@ def entry_of(record: Mapping[str, Any]) -> Entry:
         ),
         compactMetadata=record.get("compactMetadata"),
     )
-    if "parentUuid" in record:
-        made.parent = text_field(record, "parentUuid")
+    parent = record.get("parentUuid", 0)
+    if parent is None or isinstance(parent, str):
+        made.parent = parent
     for name in _TEXTS:
         setattr(made, name, text_field(record, _FILE_NAMES.get(name, name)))
     for name in _FLAGS:
@@ -268,8 +277,10 @@ def entry_of(record: Mapping[str, Any]) -> Entry:
     return made
 
 
-def _block_entries(message: Mapping[str, Any]) -> list[BlockEntry]:
+def _block_entries(message: Mapping[str, Any]) -> str | list[BlockEntry]:
     content = message.get("content")
+    if isinstance(content, str):
+        return content
     return [
         BlockEntry(*(text_or_none(item, name) for name in ("type", "id", "tool_use_id")))
         for item in (content if isinstance(content, list) else ())

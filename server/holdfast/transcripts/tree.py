@@ -8,8 +8,11 @@ compaction. No body is looked at: rows are enough.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+from operator import attrgetter
 from typing import Final, Literal, TypeAlias
 
 import attrs
@@ -19,7 +22,7 @@ from holdfast.transcripts import chain as chains
 from holdfast.transcripts.bodies import Blocks, Bodies
 from holdfast.transcripts.chain import Chain
 from holdfast.transcripts.imported import Note
-from holdfast.transcripts.index import TranscriptIndex
+from holdfast.transcripts.index import TranscriptIndex, gc_paused
 from holdfast.transcripts.rows import Row
 from holdfast.transcripts.skeleton import skeleton_of
 
@@ -60,12 +63,17 @@ class Node:
 class Branch:
     """The active branch, and what was bridged, mended or left out to find it.
 
-    `known` are the records of the main track by key, `rows` the same in file order.
+    `chain` is what the branch was found in.
     """
 
     nodes: tuple[Node, ...]
     notes: tuple[Note, ...]
-    known: Mapping[str, Row]
+    chain: Chain
+
+    @property
+    def known(self) -> Mapping[str, Row]:
+        """The records of the main track by key."""
+        return self.chain.by_key
 
     @property
     def model(self) -> str:
@@ -89,6 +97,11 @@ def active(index: TranscriptIndex) -> Sequence[Node]:
 
 def branch(index: TranscriptIndex) -> Branch:
     """Find the active branch of a transcript."""
+    with gc_paused():
+        return _branch(index)
+
+
+def _branch(index: TranscriptIndex) -> Branch:
     notes: list[Note] = []
     chain = chains.build(index.rows, notes)
     left_out = sum(row.left_out for row in chain.records)
@@ -96,8 +109,8 @@ def branch(index: TranscriptIndex) -> Branch:
         notes.append(Note("left out", f"{left_out} error messages that the model never said"))
     tree = grow(chain)
     leaf = tip(tree, chain, index.about.leaf)
-    path = [] if leaf is None else with_answers(tree, path_to(tree, chain, leaf, notes))
-    return Branch(tuple(_node(name, tree.nodes[name]) for name in path), tuple(notes), chain.by_key)
+    path = [] if leaf is None else with_answers(tree, chain, path_to(tree, chain, leaf, notes))
+    return Branch(tuple(_node(name, tree.nodes[name]) for name in path), tuple(notes), chain)
 
 
 def skeleton_history(nodes: Iterable[Node], bodies: Bodies) -> History:
@@ -160,14 +173,15 @@ def _role(row: Row) -> Role:
 
 def grow(chain: Chain) -> Tree:
     """Build the tree of nodes."""
-    spoken = [record for record in chain.records if record.speaks or record.is_boundary]
+    spoken = [record for record in chain.records if record.boundary or record.speaks]
     callers = _callers(spoken)
     names: dict[str, Name] = {}
     nodes: dict[Name, list[Row]] = defaultdict(list)
     parents: dict[Name, Name | None] = {}
     for record in spoken:
-        caller = _answered(record, callers, chain)
-        if caller and not (caller in nodes and _hangs_on(caller, record, chain, names)):
+        caller = _answered(record, callers, chain) if record.tool_ids else None
+        calls = nodes.get(caller) if caller else None
+        if not calls or not _hangs_on(calls, record, chain, names):
             caller = None  # It stays where it stands; repair brings calls and results together.
         name = results_of(caller) if caller else _own_name(record)
         names[record.key] = name
@@ -191,50 +205,37 @@ def _own_name(record: Row) -> Name:
     return "record", record.key
 
 
-@attrs.define
-class _Calls:
-    """The records that make calls of one id, by key in file order, and their nodes."""
-
-    records: dict[str, Row] = attrs.field(factory=dict)
-    names: set[Name] = attrs.field(factory=set)
-
-    def add(self, record: Row) -> None:
-        self.records[record.key] = record
-        self.names.add(_own_name(record))
-
-
-def _callers(spoken: Iterable[Row]) -> dict[str, _Calls]:
-    """Return who made each call; several when an id is used again (A05)."""
-    callers: dict[str, _Calls] = defaultdict(_Calls)
+def _callers(spoken: Iterable[Row]) -> dict[str, list[Row]]:
+    """Return who made each call, in file order; several when an id is used again (A05)."""
+    callers: dict[str, list[Row]] = {}
     for record in spoken:
-        if record.role != "assistant":
-            continue
-        for tool_id in record.calls:
-            callers[tool_id].add(record)
-    return dict(callers)
+        if record.tool_ids and record.role == ASSISTANT:
+            for tool_id in record.tool_ids:
+                callers.setdefault(tool_id, []).append(record)
+    return callers
 
 
-def _answered(record: Row, callers: dict[str, _Calls], chain: Chain) -> Name | None:
+def _answered(record: Row, callers: Mapping[str, Sequence[Row]], chain: Chain) -> Name | None:
     """Return the node whose calls a user's record answers, if it answers any."""
-    if record.role != "user":
-        return None
-    made = next((callers[tool_id] for tool_id in record.answers if tool_id in callers), None)
-    return None if made is None else _nearest(made, record, chain)
+    for tool_id in record.answers:
+        if tool_id in callers:
+            return _nearest(tool_id, callers[tool_id], record, chain)
+    return None
 
 
-def _nearest(made: _Calls, result: Row, chain: Chain) -> Name:
+def _nearest(tool_id: str, made: Sequence[Row], result: Row, chain: Chain) -> Name:
     """Return which call of one id a result answers: the nearest above it in the chain (A05).
 
     Where none is above it, the last one that was written before it.
     """
-    first = next(iter(made.names))
-    if len(made.names) == 1:
+    first = _own_name(made[0])
+    if all(_own_name(record) == first for record in islice(made, 1, None)):
         return first
     for above in _records_above(result, chain):
-        if above.key in made.records:
-            return _own_name(made.records[above.key])
-    earlier = [record for record in made.records.values() if record.line < result.line]
-    return _own_name(earlier[-1] if earlier else next(iter(made.records.values())))
+        if tool_id in above.calls:
+            return _own_name(above)
+    earlier = bisect_left(made, result.line, key=attrgetter("line"))
+    return _own_name(made[max(earlier - 1, 0)])
 
 
 def _parent(
@@ -253,18 +254,28 @@ def _parent(
     return None
 
 
-def _hangs_on(caller: Name, result: Row, chain: Chain, names: dict[str, Name]) -> bool:
+def _hangs_on(calls: Sequence[Row], result: Row, chain: Chain, names: Mapping[str, Name]) -> bool:
     """Say whether nothing else was said between calls and a result.
 
-    Other results of theirs, and prompts that were queued meanwhile, are nothing else.
+    Other results of theirs, wherever they stand in the file, and prompts that were queued
+    meanwhile, are nothing else.
     """
+    caller = names[calls[0].key]
+    nearest = chain.spoken_parent(result.key)
+    if nearest is not None and names.get(nearest.key) == caller:
+        return True
     something_else = False
     for above in _records_above(result, chain):
         name = names.get(above.key) or _own_name(above)
         if name == caller:
             return not something_else
-        something_else = something_else or not (name == results_of(caller) or _was_queued([above]))
+        beside = name == results_of(caller) or _was_queued([above]) or _answers(above, calls)
+        something_else = something_else or not beside
     return True  # The link is broken: it hangs on nothing else either.
+
+
+def _answers(result: Row, calls: Sequence[Row]) -> bool:
+    return any(tool_id in row.calls for row in calls for tool_id in result.answers)
 
 
 def _records_above(record: Row, chain: Chain) -> Iterator[Row]:
@@ -287,7 +298,7 @@ def tip(tree: Tree, chain: Chain, marked: tuple[int, str] | None) -> Name | None
     if not spoken:
         return None
     last = max(spoken, key=lambda record: record.line)
-    if marked is not None and marked[0] > last.line and marked[1] in chain.by_key:
+    if marked is not None and marked[0] > chain.said_until and marked[1] in chain.by_key:
         leaf = chain.by_key[marked[1]]
         leaf_or_above = leaf if leaf.speaks else chain.spoken_parent(leaf.key)
         if leaf_or_above is not None and leaf_or_above.speaks:
@@ -340,11 +351,22 @@ def path_to(tree: Tree, chain: Chain, leaf: Name, notes: list[Note]) -> list[Nam
 
 
 def _above_boundary(boundary: Row, tree: Tree, chain: Chain) -> Name | None:
-    above = boundary.logical_parent
-    record = chain.by_key.get(above) if above is not None else None
-    if record is not None and not record.speaks and not record.is_boundary:
-        record = chain.spoken_parent(record.key)
-    return tree.names[record.key] if record is not None else None
+    """Return what a compaction without its summary follows: what it names, if that came before.
+
+    Else what was said last before it.
+    """
+    record = chain.by_key.get(boundary.logical_parent or "")
+    if record is not None and _place(record) < _place(boundary):
+        if not record.speaks and not record.is_boundary:
+            record = chain.spoken_parent(record.key)
+        return tree.names[record.key] if record is not None else None
+    before = (each for each in chain.records if _place(each) < _place(boundary))
+    spoken = [each for each in before if each.speaks or each.is_boundary]
+    return tree.names[spoken[-1].key] if spoken else None
+
+
+def _place(row: Row) -> tuple[int, int]:
+    return row.line, row.piece
 
 
 def _with_preserved(path: list[Name], boundary: Row, tree: Tree, chain: Chain) -> list[Name]:
@@ -375,15 +397,19 @@ def _preserved_keys(boundary: Row, chain: Chain) -> Sequence[str]:
     return ()
 
 
-def with_answers(tree: Tree, path: Sequence[Name]) -> list[Name]:
-    """Add to a path the results and the queued prompts that hang beside it, results first."""
+def with_answers(tree: Tree, chain: Chain, path: Sequence[Name]) -> list[Name]:
+    """Add to a path what hangs beside it and belongs to it, results first.
+
+    These are results, prompts that were queued, and what was said between pieces of one message.
+    """
     on_path = set(path)
+    between = _between_pieces(tree, chain, path)
     neighbours = on_path.union(map(results_of, path))
     beside: dict[Name, list[Name]] = defaultdict(list)
     for name, parent in tree.parents.items():
         if parent is None or parent not in neighbours or name in on_path:
             continue
-        if _was_queued(tree.nodes[name]):
+        if name in between or _was_queued(tree.nodes[name]):
             beside[parent].append(name)
     complete: list[Name] = []
     held: list[Name] = []
@@ -399,6 +425,18 @@ def with_answers(tree: Tree, path: Sequence[Name]) -> list[Name]:
         complete.extend(held)
         held = []
     return complete
+
+
+def _between_pieces(tree: Tree, chain: Chain, path: Sequence[Name]) -> set[Name]:
+    """Return the nodes, but for results of calls, that a piece of a message hangs on directly."""
+    above = (
+        chain.spoken_parent(row.key)
+        for name in path
+        if len(tree.nodes[name]) > 1
+        for row in tree.nodes[name]
+    )
+    names = {tree.names[row.key] for row in above if row is not None}
+    return {name for name in names if name[0] != "results"}
 
 
 def _was_queued(records: Sequence[Row]) -> bool:

@@ -54,17 +54,21 @@ test("504 ten times while compacting: phase and time are shown, and typing goes 
 test("what was compacted can be read and compared, and comes back with Undo, and again with Redo", { timeout: 120_000 }, async () => {
   const { workbench, chat, pictures } = editor;
   await chat.button("Show").click();
-  await workbench.tab("covered.md").waitFor();
+  await workbench.tab("Compacted part.md").waitFor();
   await workbench.line("Once upon a time").waitFor();
+  await chat.notice("was compacted for the model").getByRole("button", { name: "Details" }).click();
+  await pictures.take("compaction-shown");
   await workbench.command("Holdfast: Compare Compaction");
   await workbench.pick(/digest without the model, in force/);
-  await workbench.tab("Compacted part").waitFor();
+  await workbench.tab("Compacted part ↔ summary").waitFor();
   await workbench.line("What the user asked for, and what came of it").waitFor();
   await pictures.take("compaction-compared");
+  await chat.notice("was compacted for the model").getByRole("button", { name: "Details" }).click();
   await chat.button("Undo").click();
   await chat.notice("The compaction was undone").waitFor();
   await workbench.command("Holdfast: Redo Compaction");
   await chat.notice("The compaction was put back").waitFor();
+  await pictures.take("compaction-undone-and-redone");
   await workbench.command("Holdfast: Undo Compaction");
   await workbench.notification("the compaction is undone").waitFor();
   await workbench.command("View: Close All Editors");

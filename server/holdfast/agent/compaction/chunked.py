@@ -108,6 +108,7 @@ class _Pool:
         self._asked = asked
         self._pieces = pieces
         self._done = done
+        self._keys: dict[Chunk, str] = {}
         self._under_way: set[str] = set()
         self._tries: dict[str, int] = {}
         self._faults: dict[str, str] = {}
@@ -127,7 +128,7 @@ class _Pool:
         try:
             while True:
                 for chunk in self._waiting()[: self._width - len(running)]:
-                    self._under_way.add(self._key(chunk.text))
+                    self._under_way.add(self._key_of(chunk))
                     running.add(asyncio.create_task(self._one(chunk)))
                 self._show()
                 if not running:
@@ -146,17 +147,17 @@ class _Pool:
         """Return what stands for a chunk; None while nothing does."""
         if chunk.tokens <= VERBATIM_TOKENS:
             return chunk.text.strip()
-        return self._done.get(self._key(chunk.text))
+        return self._done.get(self._key_of(chunk))
 
     def _waiting(self) -> list[Chunk]:
         """Return the chunks that nobody has asked for yet, each text once."""
         open_ = (chunk for chunk in self._chunks if self._note(chunk) is None)
-        found = {self._key(chunk.text): chunk for chunk in open_}
+        found = {self._key_of(chunk): chunk for chunk in open_}
         return [chunk for key, chunk in found.items() if key not in self._under_way]
 
     async def _one(self, chunk: Chunk) -> None:
         """Ask for one chunk once; what did not hold is asked for again, whole or in parts."""
-        key, world = self._key(chunk.text), self._run.services.world
+        key, world = self._key_of(chunk), self._run.services.world
         self._tries[key] = self._tries.get(key, 0) + 1
         await self._gate()
         request = self._request(chunk)
@@ -227,7 +228,7 @@ class _Pool:
 
     def _request(self, chunk: Chunk) -> port.ModelRequest:
         task = self._run.task
-        fault = self._faults.get(self._key(chunk.text), "")
+        fault = self._faults.get(self._key_of(chunk), "")
         words = self._asked.wish(chunk.text, task.instructions, self._room(chunk), fault)
         return asking.plain_request(task, self._asked.system, words)
 
@@ -247,6 +248,12 @@ class _Pool:
         size = chunks.size_under(self._run.input_tokens_max)
         kept = self._done.keys() | self._under_way
         return list(chunks.partition(self._pieces, size, lambda text: self._key(text) in kept))
+
+    def _key_of(self, chunk: Chunk) -> str:
+        key = self._keys.get(chunk)
+        if key is None:
+            key = self._keys[chunk] = self._key(chunk.text)
+        return key
 
     def _key(self, text: str) -> str:
         return key_of(self._asked, self._run.task.instructions, text)

@@ -140,7 +140,8 @@ def _flaws(medium: Medium, profile: Profile) -> Iterator[Flaw]:
 
 def _is_type_allowed(medium: Medium) -> bool:
     """Say whether the declared type is one there may be; another is refused for its shape first."""
-    return medium.source.get("media_type") in MEDIA_TYPES[medium.kind, "base64"]
+    media_type = medium.source.get("media_type")
+    return isinstance(media_type, str) and media_type in MEDIA_TYPES[medium.kind, "base64"]
 
 
 def _image_flaws(medium: Medium, profile: Profile) -> Iterator[Flaw]:

@@ -144,7 +144,7 @@ def caller_is_wrong(block: Block, known: set[str]) -> bool:
         return True
     if caller.get("type") == "direct":
         return caller.keys() != {"type"}
-    made_by_code = caller.get("type") in CODE_CALLERS and caller.keys() == {"type", "tool_id"}
+    made_by_code = is_called_by_code(block) and caller.keys() == {"type", "tool_id"}
     return not made_by_code or caller_id(block) not in known
 
 
@@ -155,7 +155,8 @@ def _may_have_caller(kind: str) -> bool:
 def is_called_by_code(block: Block) -> bool:
     """Say whether a call was made by code that the API runs (R54)."""
     caller = block.get("caller")
-    return isinstance(caller, Mapping) and caller.get("type") in CODE_CALLERS
+    kind = caller.get("type") if isinstance(caller, Mapping) else None
+    return isinstance(kind, str) and kind in CODE_CALLERS
 
 
 def code_calls(history: History, profile: Profile) -> Iterable[Finding]:

@@ -119,5 +119,5 @@ def _kept_from(messages: Sequence[Message], keep_tokens: int) -> int:
     room, index = keep_tokens, len(messages)
     while index and room >= 0:
         index -= 1
-        room -= tokens.estimate_message(messages[index])
+        room -= messages[index].tokens
     return index + 1 if room < 0 else index

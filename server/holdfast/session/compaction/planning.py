@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from holdfast.conversation import tokens
 from holdfast.conversation.cut_points import NothingToCompact, cut_points, cuts_within_turn
 from holdfast.conversation.history import SYSTEM, USER, History, Message
 from holdfast.session import events as ev
@@ -48,7 +47,7 @@ def _preferred(tail: Sequence[Message], fitting: list[int]) -> int:
 def _tail_tokens(tail: Sequence[Message]) -> list[int]:
     sizes = [0] * (len(tail) + 1)
     for index in range(len(tail) - 1, -1, -1):
-        sizes[index] = sizes[index + 1] + tokens.estimate_message(tail[index])
+        sizes[index] = sizes[index + 1] + tail[index].tokens
     return sizes
 
 

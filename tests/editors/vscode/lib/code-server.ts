@@ -51,6 +51,8 @@ export class CodeServer {
   /** Where the server keeps its sessions. */
   readonly dataDir: string;
   readonly profile: string;
+  /** The home folder of all that runs in the editor. */
+  readonly home: string;
   readonly #temporary: string;
   readonly #userData: string;
   readonly #processes: Processes;
@@ -62,6 +64,7 @@ export class CodeServer {
     this.folder = this.#directory("project");
     this.dataDir = this.#directory("holdfast-data");
     this.profile = this.#directory("browser");
+    this.home = this.#directory("home");
     this.#userData = this.#directory("user-data");
   }
 
@@ -137,8 +140,8 @@ export class CodeServer {
   /** Everything under this editor's own folders, names and contents, to look for a secret. */
   containing(secret: string): string[] {
     return filesBelow(this.#temporary).filter((file) => {
-      const found = fs.statSync(file);
-      return found.isFile() && found.size < 64 << 20 && fs.readFileSync(file).includes(secret);
+      const found = fs.statSync(file, { throwIfNoEntry: false }); // browsers tidy up meanwhile
+      return found?.isFile() && found.size < 64 << 20 && fs.readFileSync(file).includes(secret);
     });
   }
 
@@ -148,7 +151,7 @@ export class CodeServer {
 
   #environment(added: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
     const kept = Object.entries(process.env).filter(([name]) => !FORGOTTEN.test(name));
-    const home = this.#directory("home");
+    const { home } = this;
     const xdg = Object.fromEntries(
       ["CONFIG", "DATA", "CACHE", "STATE"].map((kind) => [`XDG_${kind}_HOME`, path.join(home, kind.toLowerCase())]),
     );

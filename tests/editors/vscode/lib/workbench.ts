@@ -96,6 +96,37 @@ export class Workbench {
     return this.page.locator(".editor-group-container .view-line").filter({ hasText: pattern }).first();
   }
 
+  /** Put the cursor at the beginning of a line, counted from 1. */
+  async goToLine(line: number): Promise<void> {
+    await this.#open("Control+g");
+    await this.#fill(`:${line}`);
+    await this.page.keyboard.press("Enter");
+  }
+
+  /** What an extension offers above a line. */
+  lens(text: string | RegExp): Locator {
+    return this.page.locator(".editor-group-container .codelens-decoration a").filter({ hasText: text }).first();
+  }
+
+  /** The squiggles that are drawn in the active editor. */
+  squiggles(severity: "error" | "warning"): Locator {
+    return this.page.locator(`.editor-group-container .squiggly-${severity}`);
+  }
+
+  /** A row of the Problems view, which has to be shown. */
+  problem(text: string | RegExp): Locator {
+    return this.page.locator(".markers-panel .monaco-list-row").filter({ hasText: text }).first();
+  }
+
+  /** Choose a quick fix for where the cursor is. */
+  async quickFix(title: string | RegExp, beforeChoosing: () => Promise<void> = async () => {}): Promise<void> {
+    await this.page.keyboard.press("Control+.");
+    const offered = this.page.locator(".action-widget .monaco-list-row").filter({ hasText: title }).first();
+    await offered.waitFor();
+    await beforeChoosing();
+    await offered.click();
+  }
+
   /** The diff editor's two sides. */
   get diff(): { original: Locator; modified: Locator } {
     const side = (name: string): Locator => this.page.locator(`.monaco-diff-editor .editor.${name} .view-lines`);
@@ -138,6 +169,16 @@ export class Workbench {
     await this.page.mouse.down();
     await this.page.mouse.move(box.x + width, y, { steps: 5 });
     await this.page.mouse.up();
+  }
+
+  /** Open the menu of something, and a submenu of it. */
+  async openMenu(of: Locator, submenu: string): Promise<void> {
+    await of.click({ button: "right" });
+    await this.menuItem(submenu).hover();
+  }
+
+  menuItem(title: string): Locator {
+    return this.page.getByRole("menuitem", { name: title, exact: true });
   }
 
   /** A row of a tree view, by what it says. */
