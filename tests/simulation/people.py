@@ -284,8 +284,8 @@ class People:
         known = list(file.witness.state.questions) * 5 + list(file.witness.state.answered)[-3:]
         question = chance.choice(known) if known else f"{session_id}:toolu_nothing"
         answer = chance.choice(("allow", "allow", "allowAlways", "deny"))
-        if chance.random() < 0.2:  # Two editors ask, and two people answer at once.
-            other = chance.choice(("allow", "deny"))
+        if chance.random() < 0.4:  # Two editors ask, and two people answer at once, otherwise.
+            other = "allow" if answer == "deny" else "deny"
             self.begin(host, f"answer {session_id}", lambda: self._say(host, file, question, other))
         for _ in range(chance.choice((1, 1, 2))):
             await self._say(host, file, question, answer)

@@ -14,7 +14,7 @@ import pytest
 from simulation.planted import BUGS, FOUND, Bug, planted
 from simulation.simulation import is_wordy, simulate
 
-SEEDS_MAX = 40
+SEEDS_MAX = 100
 STEPS = 1_500
 ONCE_BROKEN = (12, 19, 31, 50, 687)
 """Seeds that found bugs in the core."""
