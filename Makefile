@@ -114,6 +114,12 @@ survival: $(DEV) ## set up, then write docs/survival.md from what the tests play
 	@PYTHONPATH=tests $(BIN)/python -m e2e.survival > docs/survival.md.new
 	@mv docs/survival.md.new docs/survival.md
 
+.PHONY: failures
+failures: $(DEV) ## set up, then write docs/failures.md from the server's tables of failures
+	@echo "failures: writing docs/failures.md"
+	@PYTHONPATH=tests $(BIN)/python -m session.failures_page > docs/failures.md.new
+	@mv docs/failures.md.new docs/failures.md
+
 .PHONY: simulate
 simulate: $(DEV) ## set up, then crash the core at random, deterministically (SEEDS=n SECONDS=s SEED=n STEPS=n)
 	@echo "simulate: sessions in a hostile world; a failure prints its seed"

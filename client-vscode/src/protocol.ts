@@ -18,7 +18,8 @@ type File = { uri: string };
 
 /** Each server command that the client calls, with its argument and its result. */
 export interface Commands {
-  "holdfast.credentials.set": [Record<"apiKey" | "authToken", string | null>, { source: KeySource }];
+  "holdfast.credentials.set": [Record<"apiKey" | "authToken", string | null>, { source: "client" | "environment" | "none" }];
+  "holdfast.doctor.run": [Nothing, { report: string }];
   "holdfast.model.list": [Nothing, { models: { model: string; windowTokens: number }[] }];
   "holdfast.model.select": [Of & { model?: string }, unknown];
   "holdfast.permission.answer": [{ questionId: string; answer: Answer }, unknown];
@@ -61,7 +62,6 @@ export type Phase =
   | "idle" | "queued" | "compacting" | "repairing" | "requesting" | "streaming"
   | "asking" | "runningTools" | "waiting" | "paused";
 export type Answer = "allow" | "allowAlways" | "deny";
-type KeySource = "client" | "environment" | "none";
 export type ExportFormat = "jsonl" | "markdown" | "claude-code";
 
 export type Mention = { path: string; startLine?: number; endLine?: number };

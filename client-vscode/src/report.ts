@@ -12,9 +12,9 @@ const LOG_CHARS_MAX = 20_000;
 export async function diagnosis({ server, credentials }: Services): Promise<string> {
   const { state, message } = server.connection;
   const info = state === "connected" ? await server.request("holdfast.server.info", {}) : undefined;
+  const examined = info && (await server.request("holdfast.doctor.run", {}));
   const facts: Record<string, unknown> = {
-    "VS Code": vscode.version,
-    Platform: `${process.platform} ${process.arch}, Node ${process.version}`,
+    Editor: `VS Code ${vscode.version}, ${process.platform} ${process.arch}, Node ${process.version}`,
     "Trusted folder": vscode.workspace.isTrusted,
     Connection: [state, message].filter(Boolean).join(": "),
     Launch: server.choice?.reason,
@@ -23,8 +23,8 @@ export async function diagnosis({ server, credentials }: Services): Promise<stri
     Store: info && [info.store.state, info.store.message, info.dataDir].filter(Boolean).join(", "),
     "Wrong settings": info?.problems.map((problem) => problem.message).join(" ") || "none",
   };
-  const lines = Object.entries(facts).map(([name, value]) => `- **${name}:** ${value ?? "unknown"}`);
-  return `# Holdfast: diagnosis\n\n${lines.join("\n")}\n`;
+  const lines = Object.entries(facts).map(([name, value]) => `- **${name}:** ${value ?? "unknown"}\n`).join("");
+  return `${examined?.report ?? "# Holdfast does not run"}\n\n## This installation\n\n${lines}`;
 }
 
 /** The diagnosis, the session's last raw error and the end of the log, and where to send them. */

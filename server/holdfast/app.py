@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import socket
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from holdfast.agent.clock import SystemWorld
@@ -14,9 +14,12 @@ from holdfast.agent.supervisor import Supervisor
 from holdfast.journal.recall import SqliteIndex
 from holdfast.journal.sqlite import SqliteStore
 from holdfast.model.anthropic_adapter import AnthropicModel
-from holdfast.model.credentials import CredentialSource
+from holdfast.model.credentials import Credentials, CredentialSource
 from holdfast.model.endpoints import endpoint_of
-from holdfast.settings import Continue, Settings
+from holdfast.model.switchboard import Switchboard
+from holdfast.network import Subject
+from holdfast.network.surroundings import subject_of
+from holdfast.settings import Continue, EndpointSetting, Kind, Settings
 from holdfast.tools.permissions import Answer, Rule
 from holdfast.tools.registry import Toolbox
 from holdfast.tools.traces import SUPPORTED, Traces
@@ -39,10 +42,17 @@ def agent_settings(settings: Settings) -> AgentSettings:
         compaction_method=settings.compaction.method.value,
         idle_warn_s=settings.stream.idle_warn_s,
         idle_cut_s=settings.stream.idle_cut_s,
+        progress_cut_s=settings.stream.progress_cut_s,
+        first_byte_s=settings.stream.first_byte_s,
         retry_budget_s=settings.retry.budget_s,
         retry_max_delay_s=settings.retry.max_delay_s,
+        probe_max_s=settings.retry.probe_max_s,
         prices=settings.prices,
         endpoint=endpoint_of(settings.base_url),
+        base_url=settings.base_url,
+        endpoints=settings.endpoints,
+        failover=settings.failover,
+        failover_s=settings.retry.failover_s,
         continue_interrupted=settings.continue_interrupted is Continue.ALWAYS,
         permissions=tuple(
             Rule(rule.tool, rule.pattern, Answer(rule.answer.value))
@@ -51,14 +61,23 @@ def agent_settings(settings: Settings) -> AgentSettings:
     )
 
 
+def _model_at(setting: EndpointSetting, credentials: Callable[[], Credentials]) -> AnthropicModel:
+    """Return the model behind one of the further endpoints."""
+    marks = setting.kind is not Kind.COMPATIBLE
+    return AnthropicModel(credentials, setting.base_url, cache_marks=marks)
+
+
 class Application:
     """What one process is made of. `environment` is read at every attempt of a request, so that a
     new key continues a paused turn.
     """
 
     def __init__(self, environment: Mapping[str, str] | None = None) -> None:
-        self._credentials = CredentialSource(os.environ if environment is None else environment)
+        self._environment = os.environ if environment is None else environment
+        self._credentials = CredentialSource(self._environment)
+        self._switchboard: Switchboard | None = None
         self._services: Services | None = None
+        self._settings: Settings | None = None
         self._news: str | None = None
 
     async def compose(self, settings: Settings) -> Supervisor:
@@ -68,8 +87,13 @@ class Application:
         `StoreUnreadable`; nothing has been changed then.
         """
         store = await SqliteStore.open(settings.store_path)
+        self._settings = settings
         self._news = str(store.recovered) if store.recovered is not None else None
-        model = AnthropicModel(self._credentials.current, settings.base_url)
+        own = self._credentials.current
+        model = AnthropicModel(own, settings.base_url)
+        self._switchboard = Switchboard(
+            model, own, self._environment, _model_at, settings.endpoints
+        )
         self._services = Services(
             store=store,
             model=model,
@@ -79,9 +103,12 @@ class Application:
             traces=Traces(settings.data_dir / TRACES) if SUPPORTED else None,
             credentials=self._credentials,
             recall=SqliteIndex(settings.data_dir / RECALL),
+            switchboard=self._switchboard,
         )
         owner = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
-        return Supervisor(self._services, owner=owner, preload=model.preload)
+        return Supervisor(
+            self._services, owner=owner, preload=model.preload, subject_of=self._subject
+        )
 
     def take_news(self) -> str | None:
         """Return, once, what a person must know of how the store was found."""
@@ -89,9 +116,20 @@ class Application:
         return news
 
     def reconfigure(self, settings: Settings) -> None:
-        """Let later steps of all sessions run under changed settings. Store and endpoint stay."""
+        """Let later steps of all sessions run under changed settings. The store and the first
+        endpoint stay.
+        """
+        self._settings = settings
         if self._services is not None:
             self._services.settings = agent_settings(settings)
+        if self._switchboard is not None:
+            self._switchboard.use(settings.endpoints)
+
+    def _subject(self, endpoint: str, model: str | None) -> Subject:
+        """Return what the doctor examines: an endpoint as requests use it now."""
+        assert self._settings is not None, "a supervisor is composed of settings"
+        own = self._credentials.current()
+        return subject_of(self._settings, own, self._environment, endpoint=endpoint, model=model)
 
 
 async def compose(settings: Settings) -> Supervisor:

@@ -65,5 +65,11 @@ class PlayedModel:
     async def models(self) -> Sequence[port.Capabilities]:
         return (await self.capabilities("m"),)
 
+    async def probe(self) -> port.Probe:
+        return port.Probe(ok=True)
+
+    async def drop_connections(self) -> None:
+        return
+
     async def close(self) -> None:
         return

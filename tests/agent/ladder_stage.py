@@ -135,6 +135,12 @@ class ScriptedModel:
     async def models(self) -> Sequence[port.Capabilities]:
         return ()
 
+    async def probe(self) -> port.Probe:
+        return port.Probe(ok=True)
+
+    async def drop_connections(self) -> None:
+        return
+
     async def close(self) -> None:
         return
 

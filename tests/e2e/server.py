@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from e2e.nursery import Nursery
 from holdfast.cli.client import Client
@@ -93,8 +93,19 @@ class Server:
         return texts[-1] if texts else ""
 
 
+class Endpoint(Protocol):
+    """Where a server finds an API: the simulator, or a place on the way to it."""
+
+    @property
+    def base_url(self) -> str: ...
+
+
 async def start(
-    simulator: Simulator, root: Path, nursery: Nursery | None = None, **options: Any
+    endpoint: Endpoint,
+    root: Path,
+    nursery: Nursery | None = None,
+    environment: Mapping[str, str] | None = None,
+    **options: Any,
 ) -> Server:
     """Start a server process whose sessions live under `root`; forked by `nursery` if given."""
     server = Server()
@@ -102,8 +113,9 @@ async def start(
     server.client = await launch(
         data_dir=root / "data",
         environment={
-            "ANTHROPIC_BASE_URL": simulator.base_url,
+            "ANTHROPIC_BASE_URL": endpoint.base_url,
             "ANTHROPIC_API_KEY": KEY,
+            **(environment or {}),
         },
         options={**QUICK, **options},
         listen=server.listen,

@@ -16,6 +16,10 @@ from pathlib import Path
 
 from e2e.live_damage import PLAYS
 from e2e.survived import SURVIVED
+from e2e.weather import SCALED, STOP_S
+from e2e.weathered import WEATHER
+from holdfast.session.causes import CAUSES
+from network.stage import FAULTS
 
 MARKER = "pytest.mark.survives"
 TESTS = Path(__file__).resolve().parents[1]
@@ -167,6 +171,32 @@ numbers, `tests/e2e/test_poisoned_histories.py` asserts each.
 |---|---|---|---|---|---|
 """
 
+_WEATHER = """\
+### What each fault costs
+
+Each fault below is put on the way between the real server and the API, over real sockets. A prompt
+meets it, and later the fault is cleared. In every row a stop acts within {stop:g} ms, in each state
+that the fault leads to. *Shown* is what a person is told by then. A turn that goes on *by itself*
+looks whether the endpoint answers, which is free, and does so at most one look after the fault is
+gone. *Requests* is how many were made at most until the turn was paused; while it is paused there
+are none, unless a look finds nothing wrong. The limits are scaled so that a test can wait for them
+(retries for {budget:g} s, silence told after {warn:g} s and cut after {cut:g} s, a look every
+{probe:g} s). `tests/network/stage.py` holds the faults, `tests/e2e/weathered.py` the numbers,
+`tests/e2e/test_weather.py` asserts each.
+
+| fault | shown | within | goes on | requests |
+|---|---|---|---|---|
+"""
+
+_GOES_ON = {
+    "itself": "by itself",
+    "asking": "by itself, by requests: no look can see it",
+    "a new key": "with a new key, at once",
+    "a person": "when a person says so",
+    "no harm": "is never stopped",
+    "elsewhere": "by itself, but no test can mend a name server",
+}
+
 _IN_NAME = re.compile(r"(?<![a-z0-9])([a-d]\d\d|v\d{1,2})(?![a-z0-9])", re.IGNORECASE)
 _LEADING = re.compile(r"^(?:(?:[a-dprsv]\d{1,2}|to)_)+", re.IGNORECASE)
 
@@ -225,6 +255,8 @@ def page() -> str:
         lines.append("")
         if letter == "A":
             lines += [_COSTS + "\n".join(_costs()), ""]
+        if letter == "C":
+            lines += [_weather_heading() + "\n".join(_weather()), ""]
     missing = [code for code in CLASSES if code not in {entry.code for entry in entries}]
     lines += ["## Not played by a test", ""]
     lines += [", ".join(f"{code} {CLASSES[code]}" for code in missing) + ".", ""]
@@ -240,6 +272,28 @@ def _costs() -> Iterator[str]:
         way = "alive" if name in PLAYS else "imported"
         changed = "<br>".join(found.changed) or "nothing"
         yield f"| {code} | {damage} | {way} | {found.refused} | {found.kept} | {changed} |"
+
+
+def _weather_heading() -> str:
+    retry, stream = SCALED["retry"], SCALED["stream"]
+    return _WEATHER.format(
+        stop=STOP_S * 1000,
+        budget=retry["budgetSeconds"],
+        probe=retry["probeMaxSeconds"],
+        warn=stream["idleWarnSeconds"],
+        cut=stream["idleCutSeconds"],
+    )
+
+
+def _weather() -> Iterator[str]:
+    """Yield the rows of the table of faults on the way, in the stage's order."""
+    for name, fault in FAULTS.items():
+        row = WEATHER[name]
+        shown, within = "the answer", "-"
+        if row.cause is not None:
+            shown, within = CAUSES[row.cause].says, f"{row.visible_s:g} s"
+        goes_on = _GOES_ON[row.heals]
+        yield f"| {name}: {fault.says} | {shown} | {within} | {goes_on} | {row.requests} |"
 
 
 if __name__ == "__main__":

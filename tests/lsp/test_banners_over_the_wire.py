@@ -47,6 +47,12 @@ def test_a_banner_goes_over_the_wire_with_what_applies_to_it() -> None:
                     "argument": {"sessionId": "s_1"},
                     "primary": False,
                 },
+                {
+                    "title": "Diagnose",
+                    "command": "holdfast.doctor.run",
+                    "argument": {"sessionId": "s_1"},
+                    "primary": False,
+                },
             ],
         },
     }

@@ -266,7 +266,8 @@ async def test_every_command_of_the_table_does_its_work(
     await on_session("session.rename", title="Renamed")
     await on_session("session.archive")
     assert "Renamed" in (await on_session("session.export", format="markdown"))["content"]
-    models = (await client.command("holdfast.model.list"))["models"]
+    [endpoint] = (await client.command("holdfast.endpoint.list"))["endpoints"]
+    models = (await client.command("holdfast.model.list", endpoint=endpoint["name"]))["models"]
     await on_session("model.select", model=models[0]["model"])
     source = Path(__file__).parent.parent / "corpora/claude-code/cipher-box-2.1.49_d9bd077a.jsonl"
     imported = await client.command("holdfast.session.import", uri=source.as_uri())
@@ -275,7 +276,8 @@ async def test_every_command_of_the_table_does_its_work(
     listed = (await client.command("holdfast.session.list"))["sessions"]
     assert {row["sessionId"] for row in listed} == {session, imported["sessionId"]}
     assert (await client.command("holdfast.server.info"))["version"]
+    assert (await client.command("holdfast.doctor.run", free=True))["verdict"]
+    assert "verdict" in (await client.command("holdfast.doctor.bundle"))["text"]
     given = await client.command("holdfast.credentials.set", apiKey="another")
-    assert given == {"source": "client"}
+    assert (given, simulator.refusals) == ({"source": "client"}, [])
     assert client.executed == set(COMMANDS)
-    assert simulator.refusals == []

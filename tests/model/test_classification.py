@@ -54,7 +54,7 @@ STATUS_TABLE = [
 
 # What a proxy writes says nothing about the request, whatever words are on the page.
 HTML_TABLE = [
-    (400, K.SERVER), (401, K.AUTHENTICATION), (403, K.PERMISSION), (404, K.SERVER),
+    (400, K.SERVER), (401, K.AUTHENTICATION), (403, K.NETWORK), (404, K.SERVER),
     (405, K.SERVER), (407, K.NETWORK), (413, K.TOO_LARGE), (429, K.RATE_LIMITED), (500, K.SERVER),
     (502, K.SERVER), (503, K.SERVER), (504, K.TIMEOUT), (511, K.NETWORK), (520, K.SERVER),
     (522, K.TIMEOUT), (524, K.TIMEOUT), (529, K.OVERLOADED), (302, K.NETWORK),

@@ -35,9 +35,12 @@ class Script(httpx2.AsyncByteStream):
         self.closed = True
 
 
-async def names_of(*steps: Step, consumer_pauses_s: float = 0.0) -> list[str | None]:
+async def names_of(
+    *steps: Step, consumer_pauses_s: float = 0.0, progress_cut_s: float = 10_000.0
+) -> list[str | None]:
     names: list[str | None] = []
-    async with EventStream(httpx2.Response(200, stream=Script(*steps)), 90.0, ()) as opened:
+    response = httpx2.Response(200, stream=Script(*steps))
+    async with EventStream(response, 90.0, (), progress_cut_s=progress_cut_s) as opened:
         async for name, _ in opened.events():
             names.append(name)
             await asyncio.sleep(consumer_pauses_s)
@@ -65,6 +68,36 @@ def test_silence_is_cut_at_its_limit(before: bytes) -> None:
         return failed.value.failure.kind
 
     assert virtual_time.run(cut()) == (FailureKind.STALLED, 90.0)
+
+
+def test_a_stream_of_pings_alone_ends_too() -> None:
+    """C01: a proxy can keep a dead answer alive; what it sends is not progress."""
+
+    async def pings_only() -> str:
+        with pytest.raises(ModelFailed) as failed:
+            await names_of(*[30.0, sse([PING])] * 100, progress_cut_s=300.0)
+        assert failed.value.failure.kind is FailureKind.STALLED
+        return failed.value.failure.message
+
+    words, passed_s = virtual_time.run(pings_only())
+    assert words == "The stream lives, but brought nothing of an answer for 330 s."
+    assert passed_s == pytest.approx(330.0)
+
+
+def test_an_answer_that_grows_now_and_then_is_never_taken_for_a_stream_of_pings() -> None:
+    async def slow() -> int:
+        steps: list[Step] = [80.0, sse([PING]), 80.0, sse(RECORDED[:1])] * 20
+        seen = 0
+        response = httpx2.Response(200, stream=Script(*steps))
+        async with EventStream(response, 90.0, (), progress_cut_s=300.0) as opened:
+            async for name, _ in opened.events():
+                await asyncio.sleep(1_000.0)  # Who reads slowly is not counted against the stream.
+                if name != "ping":
+                    opened.progressed()
+                    seen += 1
+        return seen
+
+    assert virtual_time.run(slow())[0] == 20
 
 
 def test_a_slow_consumer_is_not_a_silent_server() -> None:

@@ -83,6 +83,9 @@ class World:
         match effect:
             case inp.AbortModel():
                 self.pending = [e for e in self.pending if not isinstance(e, REQUESTS)]
+            case inp.WakeAt() | inp.Probe():
+                self.pending = [e for e in self.pending if type(e) is not type(effect)]
+                self.pending.append(effect)
             case inp.KillTools():
                 self.pending = [e for e in self.pending if not isinstance(e, CALL_EFFECTS)]
             case inp.AbortCompaction():
@@ -147,6 +150,8 @@ class World:
             case Phase.PAUSED:
                 assert self.state.pause is not None
                 assert self.state.pause.advice
+                timed = self.state.pause.retry_at_ms is not None
+                assert not timed or wanted & {inp.WakeAt, inp.Probe}, "P7: the time is watched"
             case Phase.QUEUED:
                 assert self.state.held
             case Phase.IDLE:
@@ -201,6 +206,13 @@ class World:
                 self.pending.remove(effect)
                 self.now_ms = max(self.now_ms, effect.at_ms - self.random.choice((0, 0, 5)))
                 self.give(inp.Tick())
+            case inp.Probe():
+                self.pending.remove(effect)
+                kinds = (None, FailureKind.NETWORK, FailureKind.OVERLOADED)
+                kind = self.random.choice(kinds)
+                failure = None if kind is None else Failure(kind=kind, message="no way")
+                self.give(inp.Probed(effect.since_ms, failure))
+                self.give(inp.Probed(effect.since_ms - 1, None))  # That of a pause that is over.
             case inp.PrepareCompaction():
                 self._prepare(effect)
             case _:
@@ -290,7 +302,7 @@ class World:
         elif choice < 0.12:
             self.give(inp.Stop())
         elif choice < 0.16:
-            self.give(inp.Resume())
+            self.give(inp.Resume(give_up=self.random.random() < 0.3))
         elif choice < 0.21:
             self.crash()
         elif choice < 0.23:
@@ -302,6 +314,8 @@ class World:
         elif choice < 0.27:
             self.now_ms += self.random.choice((1, 1_000, 100_000, -5_000))
             self.give(inp.Tick())
+        elif choice < 0.275:
+            self.give(inp.Woke())
         elif choice < 0.34 and self.state.questions:
             question = self.random.choice(sorted(self.state.questions))
             answer = self.random.choice(("allow", "allowAlways", "deny"))

@@ -27,7 +27,10 @@ def of_a_hostile_world(seed: int, steps: int = 60) -> list[inp.Recorded]:
 
 def _note(world: World) -> ev.AnyEvent:
     chance, state = world.random, world.state
-    choices: list[ev.AnyEvent] = [ev.ModelSelected(model=chance.choice((None, "other")))]
+    choices: list[ev.AnyEvent] = [
+        ev.ModelSelected(model=chance.choice((None, "other"))),
+        ev.EndpointSelected(endpoint=chance.choice(("", "b")), model="other", reason="user"),
+    ]
     if world.accepted:
         choices.append(ev.HistoryRewound(prompt_id=chance.choice(sorted(world.accepted))))
     if state.compactions:
@@ -54,7 +57,14 @@ def _event(chance: random.Random, seq: int) -> ev.AnyEvent:
     failure = Failure(kind=chance.choice(list(FailureKind)), message=words, request_id="req_1")
     evidence: dict[type[ev.Event], dict[str, Any]] = {
         ev.ModelSelected: {"model": few},
+        ev.EndpointSelected: {
+            "endpoint": chance.choice(("", few)),
+            "model": chance.choice((None, few)),
+            "reason": chance.choice(("user", "failover", "back")),
+            "said": words,
+        },
         ev.SessionRecovered: {"phase": chance.choice(("idle", "asking")), "generation": 2},
+        ev.DiagnosisRecorded: {"verdict": "refused", "says": words, "advice": ""},
         ev.HistoryImported: {"source": "s", "format": chance.choice(("holdfast", "claude-code"))},
         ev.MessageImported: {
             "role": chance.choice(("user", "assistant", "system")),

@@ -260,8 +260,12 @@ def test_a_spent_budget_pauses_the_turn_which_then_tries_again_by_itself() -> No
     assert pause is not None
     assert pause.retry_at_ms is not None
     assert "504" in pause.message
+    requests = world.requests
     world.now_ms = pause.retry_at_ms
     world.give(inp.Tick())
+    assert (world.state.phase, world.requests) == (Phase.PAUSED, requests)
+    assert inp.Probe(pause.since_ms) in world.pending, "the endpoint is looked at first, for free"
+    world.give(inp.Probed(pause.since_ms))
     assert world.state.phase is Phase.REQUESTING
 
 

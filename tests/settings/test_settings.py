@@ -17,6 +17,8 @@ from holdfast.settings import (
     Answer,
     CompactionSettings,
     Continue,
+    EndpointSetting,
+    Kind,
     Method,
     PermissionRule,
     Price,
@@ -40,11 +42,17 @@ SAMPLE: dict[str, Any] = {
     "compaction.method": "summary",
     "stream.idleWarnSeconds": 2,
     "stream.idleCutSeconds": 20,
+    "stream.progressCutSeconds": 200,
+    "stream.firstByteSeconds": 30,
     "retry.maxDelaySeconds": 5,
     "retry.budgetSeconds": 50,
+    "retry.probeMaxSeconds": 40,
     "permissions": [{"tool": "run", "pattern": "make *", "answer": "allow"}],
     "prices": [{"model": "m-*", "input": 5, "output": 25, "cacheRead": 0.5, "cacheWrite": 6.25}],
     "continueInterrupted": "ask",
+    "endpoints": [{"name": "office", "kind": "gateway", "baseUrl": "http://llm.example:4000/"}],
+    "failover": ["default", "office"],
+    "retry.failoverSeconds": 7,
 }
 SAMPLE_VALUES: dict[str, Any] = {
     "model": "claude-haiku-5-5",
@@ -54,11 +62,13 @@ SAMPLE_VALUES: dict[str, Any] = {
     "compaction": CompactionSettings(
         soft_mark=0.5, hard_mark=0.6, deadline_s=30, method=Method.SUMMARY
     ),
-    "stream": StreamSettings(idle_warn_s=2, idle_cut_s=20),
-    "retry": RetrySettings(max_delay_s=5, budget_s=50),
+    "stream": StreamSettings(idle_warn_s=2, idle_cut_s=20, progress_cut_s=200, first_byte_s=30),
+    "retry": RetrySettings(max_delay_s=5, budget_s=50, probe_max_s=40, failover_s=7),
     "permissions": (PermissionRule("run", "make *", Answer.ALLOW),),
     "prices": (Price("m-*", input=5, output=25, cache_read=0.5, cache_write=6.25),),
     "continue_interrupted": Continue.ASK,
+    "endpoints": (EndpointSetting("office", Kind.GATEWAY, "http://llm.example:4000"),),
+    "failover": ("default", "office"),
 }
 
 _json = st.recursive(
@@ -163,6 +173,8 @@ def test_what_editors_keep_for_themselves_is_no_problem() -> None:
         ("retry.budgetSeconds", float("inf"), "inf", "600.0 is used"),
         ("permissions", "allow", '"allow"', "you are asked about every call"),
         ("prices", "free", '"free"', "no cost is shown"),
+        ("endpoints", "office", '"office"', "no other endpoint is used"),
+        ("failover", "office", '"office"', "no other endpoint is used"),
         ("continueInterrupted", "never", '"never"', "always is used"),
     ],
 )

@@ -22,6 +22,7 @@ Complain = Callable[[str, str], None]
 
 RETRY_BUDGET_MS: Final = 90_000
 RETRY_MAX_DELAY_MS: Final = 60_000
+PROBE_MAX_MS: Final = 300_000
 """What the simulated settings say about retries."""
 
 _AT_LIMIT: Final = frozenset({ev.CutCause.OUTPUT_LIMIT, ev.CutCause.WINDOW_FULL})
@@ -121,7 +122,12 @@ class Ledger:
             case ev.TurnPaused():
                 self._due = None if event.retry_at_ms is None else (at_ms, event.retry_at_ms)
                 self._paused(event, at_ms - since_ms)
-            case ev.TurnResumed(by="user"):
+            case ev.ProbeFailed():
+                self._due = (at_ms, event.retry_at_ms)
+                asked_ms = event.failure.retry_after_ms or 0
+                if not event.retry_at_ms - at_ms <= max(asked_ms, PROBE_MAX_MS):
+                    self._complain("P7", f"the next look at the endpoint is at {event.retry_at_ms}")
+            case ev.TurnResumed(by="user" | "wake"):
                 self._due = None
                 self._progress()
             case ev.TurnResumed():

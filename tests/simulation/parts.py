@@ -34,6 +34,7 @@ SUMMARY = "compaction"
 """How the tasks of compactions are called."""
 DEADLY = 40.0
 """So much likelier than elsewhere is a death beside a tool's effect."""
+PROBE_TROUBLE_RATE = 0.2
 PAUSES_S = (0.0, 0.0, 0.001, 0.02, 0.02, 0.4, 3.0)
 
 
@@ -283,6 +284,21 @@ class SimulatedModel:
         if not self._stage.kind and self._stage.chance.random() < 0.3:
             raise port.ModelFailed(Failure(kind=FailureKind.NETWORK, message="offline"))
         return (await self.capabilities("m"), await self.capabilities("n"))
+
+    async def probe(self) -> port.Probe:
+        """Tell of an outage; in a hostile world a healthy endpoint may seem silent too."""
+        await asyncio.sleep(0.01)
+        stage = self._stage
+        kind = stage.outage()
+        if kind is None and not stage.kind and stage.chance.random() < PROBE_TROUBLE_RATE:
+            kind = FailureKind.TIMEOUT
+        if kind is None:
+            return port.Probe(ok=True, latency_ms=10)
+        stage.note("fault", f"{self._process.name} probe: {kind}")
+        return port.Probe(ok=False, failure=Failure(kind=kind, message="an outage"))
+
+    async def drop_connections(self) -> None:
+        self._stage.note("model", f"{self._process.name} drops its connections")
 
     async def close(self) -> None:
         return

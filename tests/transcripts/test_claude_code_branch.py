@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -61,6 +63,50 @@ def test_a_result_whose_call_is_lost_is_kept_between_the_pieces_of_its_message()
     file = Transcript().user("u1", "go").says("a1", "m1", "Both.").calls("a2", "m1", "t1")
     file.result("r1", "t1").calls("a3", "m1", "t2").result("r2", "t2").says("a4", "m2", "Done.")
     assert "user: <tool_result t1>" in shown(file.without("a2").read())
+
+
+@pytest.mark.parametrize("lost", ["a1", "a2", "a3"])
+def test_results_of_parallel_calls_that_were_lost_are_kept_beside_the_others(lost: str) -> None:
+    file = Transcript().user("u1", "go").calls("a1", "m1", "t1").calls("a2", "m1", "t2")
+    file.calls("a3", "m1", "t3").result("r1", "t1", parent="a1").result("r2", "t2", parent="a2")
+    file.result("r3", "t3", parent="a3").says("a4", "m2", "Done.")
+    found = shown(file.without(lost).read())
+    assert {line for line in found if "result" in line} == {
+        "user: <tool_result t1>", "user: <tool_result t2>", "user: <tool_result t3>",
+    }  # fmt: skip
+    assert found[-1] == "assistant: Done."
+
+
+def test_results_whose_calls_were_lost_on_an_abandoned_branch_stay_there() -> None:
+    file = Transcript().user("u1", "go").calls("a1", "m1", "t1").calls("a2", "m1", "t2")
+    file.result("r2", "t2", parent="a2").says("a3", "m2", "Old.").says(
+        "b1", "m3", "New.", parent="a1"
+    )
+    assert shown(file.without("a2").read()) == [
+        "user: go", "assistant: <tool_use t1>", "assistant: New.",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("message_id", [None, 7, "x"])
+def test_a_piece_that_lost_the_id_of_its_message_is_a_piece_of_it(message_id: Any) -> None:
+    file = Transcript().user("u1", "go").calls("a1", "m1", "t1").calls("a2", message_id, "t2")
+    file.calls("a3", "m1", "t3").result("r1", "t1", parent="a1").result("r2", "t2", parent="a2")
+    file.result("r3", "t3", parent="a3").says("a4", "m2", "Done.")
+    assert shown(file.read())[1] == "assistant: <tool_use t1> <tool_use t2> <tool_use t3>"
+
+
+def test_results_of_several_messages_in_one_record_stand_behind_the_last_of_them() -> None:
+    file = Transcript().user("u1", "go").calls("a1", "m1", "t1").calls("a2", "m2", "t2")
+    results = [
+        {"type": "tool_result", "tool_use_id": each, "content": "ok"} for each in ("t1", "t2")
+    ]
+    assert shown(file.user("r1", results).says("a3", "m3", "Done.").read()) == [
+        "user: go",
+        "assistant: <tool_use t1>",
+        "assistant: <tool_use t2>",
+        "user: <tool_result t1> <tool_result t2>",
+        "assistant: Done.",
+    ]
 
 
 def test_a_result_that_hangs_on_a_later_result_of_the_same_message_is_kept() -> None:
@@ -220,6 +266,13 @@ def test_the_file_of_a_sub_agent_is_read_as_its_own_session() -> None:
     file = Transcript().user("u1", "task", isSidechain=True)
     file.says("a1", "m1", "report", isSidechain=True)
     assert shown(file.read()) == ["user: task", "assistant: report"]
+
+
+def test_the_file_of_a_sub_agent_stays_one_when_a_record_does_not_say_whose_it_is() -> None:
+    file = Transcript().user("u1", "go", isSidechain=True).says("a1", "m1", "I look.")
+    del file.lines[-1]["isSidechain"]
+    file.user("u2", "more", isSidechain=True).says("a2", "m2", "Done.", isSidechain=True)
+    assert len(shown(file.read())) == 4
 
 
 def test_error_messages_that_the_model_never_said_are_left_out() -> None:

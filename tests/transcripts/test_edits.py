@@ -26,6 +26,7 @@ from holdfast.transcripts.repairing import edits, repair
 from holdfast.transcripts.sparse import Sparse
 from transcripts.damages import DAMAGES, HARMLESS, Damage, lines_of, open_call, story
 from transcripts.mutants import KINDS, Original
+from transcripts.transcript_files import Transcript
 
 SHIPPED = Path(__file__).parents[1] / "corpora" / "claude-code"
 CORPUS = Path(os.environ.get("HOLDFAST_TRANSCRIPTS", SHIPPED))
@@ -178,6 +179,18 @@ def test_d08_a_call_at_the_very_end_gets_a_result_when_that_is_asked_for() -> No
     assert report.healthy
     assert [(edit.left_alone, edit.mends) for edit in found] == [(True, (("R40", 4),))]
     assert judged(applied(content, found))[0].findings == ()
+
+
+def test_d08_what_is_mended_beside_a_call_at_the_very_end_does_not_claim_to_close_it() -> None:
+    file = Transcript().user("u1", "go")
+    blank = {"type": "text", "text": " "}
+    call = {"type": "tool_use", "id": "t1", "name": "Bash", "input": {}}
+    message = {"id": "m1", "model": "claude-x", "role": "assistant", "content": [blank, call]}
+    content = file.add("assistant", "a1", message=message).bytes()
+    report, found = judged(content)
+    assert {finding.rule for finding in report.findings} == {"R33", "R40"}
+    assert {rule for edit in found if not edit.left_alone for rule in edit.rules} == {"R33"}
+    groups_mend_their_own(content)
 
 
 def test_p8_a_healthy_session_has_no_edits() -> None:

@@ -7,6 +7,7 @@ session made up and to real ones (P4, P8; D01, D04-D07, D21).
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,6 +27,7 @@ from holdfast.transcripts.findings import Severity, check
 from holdfast.transcripts.opened import open_transcript
 from holdfast.transcripts.repairing import FileChangedError, RepairReport, repair, repair_opened
 from transcripts.damages import DAMAGES, HARMLESS, WORDS, Damage, lines_of, story
+from transcripts.transcript_files import Transcript
 
 SHIPPED = Path(__file__).parents[1] / "corpora" / "claude-code"
 CORPUS = Path(os.environ.get("HOLDFAST_TRANSCRIPTS", SHIPPED))
@@ -325,3 +327,23 @@ def mutate(lines: list[bytes], kind: str, at: int, offset: int) -> None:
             lines[at] = raw.rstrip(b"\n")
         case _:
             lines[at] = raw[:offset] + b"\xff" + raw[offset + 1 :]
+
+
+@pytest.mark.parametrize("lost", ["a1", "a2", "a3"])
+def test_p4_a_result_whose_call_was_lost_is_on_the_chain_that_leads_to_the_end(
+    lost: str, folder: Path
+) -> None:
+    file = Transcript().user("u1", "go").calls("a1", "m1", "t1").calls("a2", "m1", "t2")
+    file.calls("a3", "m1", "t3").result("r1", "t1", "one", parent="a1")
+    file.result("r2", "t2", "two", parent="a2").result("r3", "t3", "three", parent="a3")
+    path = folder / "session.jsonl"
+    path.write_bytes(file.says("a4", "m2", "Done.").without(lost).bytes())
+    output = folder / "repaired.jsonl"
+    repair(path, output=output)
+    records = {record["uuid"]: record for record in map(json.loads, lines_of(output.read_bytes()))}
+    above, walked = "a4", list[str]()
+    while above is not None:
+        walked.append(above)
+        above = records[above]["parentUuid"]
+    assert lost.replace("a", "r") in walked
+    assert check(output).findings == ()

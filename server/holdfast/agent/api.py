@@ -51,6 +51,9 @@ class CompactionProgress:
 class Status:
     """What a session is doing now. `reason`, `message` and `advice` speak of waits and pauses.
 
+    `cause` is what was seen to be wrong below the reason, None when nothing was; `tried` is what
+    Holdfast does about it by itself; `trouble_at_ms` is when the trouble of this turn began.
+
     `silent_ms` is how long nothing has arrived on an open stream; `retry_at_ms` is then when it is
     cut and the turn goes on. `read_only` names the owner when another server owns the session.
     `label` is the whole state in a few words, empty when idle; `banner` is there while the session
@@ -62,6 +65,9 @@ class Status:
     reason: str | None = None
     message: str | None = None
     advice: str | None = None
+    cause: str | None = None
+    tried: str | None = None
+    trouble_at_ms: int | None = None
     attempt: int | None = None
     retry_at_ms: int | None = None
     silent_ms: int | None = None
@@ -136,7 +142,7 @@ class SessionView:
     """A session as a person would want to know it.
 
     `compactions` are in force, the newest last, made by `compaction_rung`; `undone_compactions` can
-    be put back.
+    be put back. `model` is asked for at `endpoint`.
     """
 
     session_id: str
@@ -159,6 +165,7 @@ class SessionView:
     undone_compactions: tuple[str, ...] = ()
     compaction_rung: str | None = None
     repairs: tuple[str, ...] = ()
+    endpoint: str = "default"
 
 
 @attrs.frozen
@@ -352,6 +359,12 @@ class UnknownModel(AgentError):
     """The endpoint has no such model."""
 
     action = "Choose a model that holdfast.model.list shows."
+
+
+class UnknownEndpoint(AgentError):
+    """The settings name no such endpoint."""
+
+    action = "Choose an endpoint that holdfast.endpoint.list shows."
 
 
 class UnsupportedFormat(AgentError):

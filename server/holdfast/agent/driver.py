@@ -15,7 +15,7 @@ from typing import Final
 from holdfast.agent.api import CompactionProgress, Status
 from holdfast.agent.effects import Effects
 from holdfast.agent.feed import Feed
-from holdfast.agent.limits import env_of
+from holdfast.agent.limits import env_of, model_of
 from holdfast.agent.mailbox import Letter, Mailbox
 from holdfast.agent.reading import status_of
 from holdfast.agent.services import Services
@@ -30,8 +30,10 @@ from holdfast.journal.store import (
     StoreUnavailable,
 )
 from holdfast.model.capabilities import from_table
+from holdfast.model.port import Capabilities
 from holdfast.session import inputs as inp
 from holdfast.session.compaction import budget
+from holdfast.session.events import EndpointSelected
 from holdfast.session.fold import fold
 from holdfast.session.lifecycle import advance
 from holdfast.session.state import Phase, SessionState
@@ -61,7 +63,7 @@ class Driver:
         self.session_id = session_id
         self.lease = lease
         self.state = state
-        self.capabilities = from_table(state.model or services.settings.model)
+        self.capabilities = _by_table(services, state)
         self._services = services
         self._on_lost = on_lost
         self._mailbox = Mailbox()
@@ -87,7 +89,8 @@ class Driver:
     async def ask(self, given: inp.Input) -> None:
         """Hand over an input and return when it is durable.
 
-        Raises `StoreUnavailable` or `LeaseLost`; then nothing of it happened.
+        Raises `StoreUnavailable` or `LeaseLost`; then nothing of it happened, unless it is a stop:
+        that works at once, is answered at once, and is recorded as soon as it can be.
         """
         if self._closed:
             raise LeaseLost(self.session_id)
@@ -95,11 +98,25 @@ class Driver:
             raise StoreUnavailable(self._store_trouble)
         if isinstance(given, inp.Stop):
             self._abort_request()  # Stop works on local state at once, whatever is queued (P7).
+            if self._store_trouble is not None:
+                self._effects.end_calls()
+                self.post(given)
+                raise _stopped_unrecorded(self._store_trouble)
         await self._mailbox.send(given)
 
     def post(self, given: inp.Input) -> None:
         """Hand over an input without waiting."""
         self._mailbox.post(given)
+
+    def woke(self) -> None:
+        """The machine has slept: doubt the request under way, and wait for nothing else longer."""
+        self._effects.doubt_request()
+        self.post(inp.Woke())
+
+    async def retry(self) -> None:
+        """Try again now: what waits, or a request of which nothing is heard. Raises like `ask`."""
+        silent = self.status().silent_ms is not None
+        await self.ask(inp.Resume(give_up=silent))
 
     async def quiet(self) -> None:
         """Return when all that the state says is in the journal, or the store is in trouble."""
@@ -119,7 +136,7 @@ class Driver:
             self.state,
             silent_ms=now - self._effects.last_sign_ms,
             idle_warn_ms=int(self._services.settings.idle_warn_s * 1000),
-            cut_at_ms=self._effects.last_sign_ms + int(self._services.settings.idle_cut_s * 1000),
+            cut_at_ms=self._effects.cut_at_ms(),
             progress=self._progress,
             store_trouble=self._store_trouble,
         )
@@ -134,14 +151,15 @@ class Driver:
 
     def learn_capabilities(self) -> None:
         """Ask the endpoint what the session's model can do; until it answers the table counts."""
-        model = self.state.model or self._services.settings.model
-        self.capabilities = from_table(model)
+        state = self.state
+        self.capabilities = _by_table(self._services, state)
         if self._learning is not None:
             self._learning.cancel()
-        self._learning = asyncio.create_task(self._learn(model))
+        wanted = model_of(self._services, state)
+        self._learning = asyncio.create_task(self._learn(wanted, state.endpoint))
 
-    async def _learn(self, model: str) -> None:
-        self.capabilities = await self._services.model.capabilities(model)
+    async def _learn(self, model: str, endpoint: str) -> None:
+        self.capabilities = await self._services.model_at(endpoint).capabilities(model)
 
     async def close(self) -> None:
         """Stop working on the session and give it back. The turn goes on at the next opening."""
@@ -193,17 +211,19 @@ class Driver:
         self._quiet.clear()
         try:
             step = advance(self.state, letter.given, env)
-            await self._persist(step.records, letter.given)
+            await self._persist(step.records, letter)
         finally:
             self._quiet.set()
         letter.succeed()
+        if any(isinstance(record.event, EndpointSelected) for record in step.records):
+            self.learn_capabilities()
         for effect in step.effects:
             self._carry_out(effect)
         if self.state.compaction is None:
             self._progress = None
         self.feed.publish_status(self.status())
 
-    async def _persist(self, records: Sequence[inp.Recorded], given: inp.Input) -> None:
+    async def _persist(self, records: Sequence[inp.Recorded], letter: Letter) -> None:
         if not records:
             return
         lazy = all(record.event.LAZY for record in records)
@@ -215,13 +235,14 @@ class Driver:
             try:
                 await self._services.store.append(self.lease, encoded, durability, change)
             except StoreUnavailable as error:
-                if isinstance(given, _PEOPLES):
+                if isinstance(letter.given, _PEOPLES):
                     raise
                 self._quiet.set()
                 # What the world told us cannot be asked for again: keep it and try until it is in.
                 _log.warning("session %s: the store refuses: %s", self.session_id, error)
                 self._store_trouble = str(error)
                 self._mailbox.refuse(error, _PEOPLES)
+                self._answer_stops(letter, self._store_trouble)
                 self.feed.publish_status(self.status())
                 await self._services.world.sleep(delay_s)
                 delay_s = min(delay_s * 2, STORE_RETRY_MAX_S)
@@ -231,6 +252,16 @@ class Driver:
         if change is not None and change.phase is not None:
             self._phase_written = change.phase
         self.feed.publish(records)
+
+    def _answer_stops(self, letter: Letter, trouble: str) -> None:
+        """Have stops work while the store refuses them: whoever stops does not wait for a disk."""
+        error = _stopped_unrecorded(trouble)
+        stopped = self._mailbox.tell(error, inp.Stop)
+        if isinstance(letter.given, inp.Stop):
+            letter.fail(error)
+            stopped = True
+        if stopped:
+            self._effects.end_calls()
 
     async def _reload(self) -> None:
         """Fold the journal anew: what could not be written did not happen."""
@@ -273,9 +304,15 @@ class Driver:
     async def _tick(self) -> None:
         """Show the passing of time once a second while something is waited for."""
         while True:
-            await self._services.world.sleep(1.0)
+            await self._services.world.sleep(self._tick_s())
             if self.state.phase not in {Phase.IDLE, Phase.QUEUED} or self.state.compaction:
                 self.feed.publish_status(self.status())
+
+    def _tick_s(self) -> float:
+        """Return how long until the status is shown again: when silence is told, to the moment."""
+        world, warn_s = self._services.world, self._services.settings.idle_warn_s
+        until_told_s = warn_s - (world.now_ms() - self._effects.last_sign_ms) / 1000
+        return min(1.0, until_told_s + 0.01) if until_told_s > 0 else 1.0
 
     # -- ends ------------------------------------------------------------------------------------
 
@@ -301,3 +338,13 @@ class Driver:
         self._mailbox.refuse(LeaseLost(self.session_id))
         self.feed.close()
         self._on_lost(self)
+
+
+def _by_table(services: Services, state: SessionState) -> Capabilities:
+    """Return what the session's model can do where it is asked for, without asking."""
+    return from_table(services.settings.there(state.endpoint, model_of(services, state)))
+
+
+def _stopped_unrecorded(trouble: str) -> StoreUnavailable:
+    words = "The turn is stopped, which is recorded as soon as the session store can be written"
+    return StoreUnavailable(f"{words} ({trouble}).")

@@ -19,15 +19,24 @@ from holdfast.agent.limits import model_request, request_of
 from holdfast.agent.mailbox import Letter, Mailbox
 from holdfast.agent.services import Services
 from holdfast.conversation.history import text
-from holdfast.model.port import Capabilities
+from holdfast.model.port import Capabilities, Heartbeat, StreamItem
 from holdfast.session import inputs as inp
+from holdfast.session.causes import Cause
 from holdfast.session.events import Rung
 from holdfast.session.failures import Failure, FailureKind
 from holdfast.session.ladder import Outcome, Verdict
 from holdfast.session.state import SessionState
 
 WAKE_LOOK_S: Final = 5.0
+PROBE_LIMIT_S: Final = 20.0
+DOUBT_S: Final = 20.0
 MAILBOX_HIGH: Final = 256
+
+SLEPT: Final = Failure(
+    kind=FailureKind.STALLED,
+    message="Nothing was heard of the answer since the machine slept or the server was stopped.",
+)
+NO_WORDS: Final = Failure(kind=FailureKind.NETWORK, message="The endpoint does not answer.")
 
 _log: Final = logging.getLogger(__name__)
 
@@ -60,6 +69,8 @@ class Effects:
 
     def __init__(self, owner: Owner, services: Services, mailbox: Mailbox) -> None:
         self.last_sign_ms = services.world.now_ms()
+        self.last_heard_ms = self.last_sign_ms
+        self._heard = 0
         self._owner = owner
         self._services = services
         self._mailbox = mailbox
@@ -69,6 +80,8 @@ class Effects:
         self._shown: CompactionProgress | None = None
         self._calls: dict[str, asyncio.Task[None]] = {}
         self._timer: asyncio.Task[None] | None = None
+        self._probe: asyncio.Task[None] | None = None
+        self._doubt: asyncio.Task[None] | None = None
         self._ending: set[asyncio.Task[None]] = set()
         self._cleaning: set[asyncio.Task[None]] = set()
 
@@ -94,12 +107,14 @@ class Effects:
             case inp.RunTool():
                 self._start_call(effect.tool_use_id, self._run_tool(effect))
             case inp.KillTools():
-                for call in self._calls.values():
-                    self._end(call)
-                self._calls.clear()
+                self.end_calls()
             case inp.WakeAt():
                 self._end(self._timer)
                 self._timer = asyncio.create_task(self._wake(effect.at_ms))
+            case inp.Probe():
+                self._end(self._probe)
+                name = f"probe {self._owner.session_id} {effect.since_ms}"
+                self._probe = asyncio.create_task(self._look(effect), name=name)
             case inp.PrepareCompaction():
                 self._end(self._compaction)
                 self._compaction = asyncio.create_task(
@@ -122,6 +137,9 @@ class Effects:
                 self._mailbox.post(
                     inp.Examined(effect.turn_id, effect.prefix_version, effect.case, outcome)
                 )
+            case inp.Probe(since_ms=since_ms):
+                # The request itself will say what is wrong.
+                self._mailbox.post(inp.Probed(since_ms))
             case inp.Judge():
                 verdict = inp.Verdict("deny", "fault", detail=f"[Not run. {words}]")
                 self._mailbox.post(inp.Judged(effect.tool_use_id, verdict))
@@ -161,6 +179,34 @@ class Effects:
         self._end(self._model)
         self._model = None
 
+    def doubt_request(self) -> None:
+        """Give up the request under way unless something of it is heard within `DOUBT_S`."""
+        if self._owner.state.requested:
+            self._end(self._doubt)
+            name = f"doubt {self._owner.session_id} {self._request_no}"
+            self._doubt = asyncio.create_task(self._give_up_if_silent(), name=name)
+
+    async def _give_up_if_silent(self) -> None:
+        """Connections seldom outlive a sleep, and a dead one looks like a silent one (C09)."""
+        number, heard, request = self._request_no, self._heard, self._model
+        await self._services.world.sleep(DOUBT_S)
+        silent = self._request_no == number and self._heard == heard
+        if silent and request is not None and not request.done():
+            self._mailbox.post(inp.Failed(SLEPT), number)
+            self._end(request)
+
+    def end_calls(self) -> None:
+        """Stop all running calls; none of them posts anything any more."""
+        for call in self._calls.values():
+            self._end(call)
+        self._calls.clear()
+
+    def cut_at_ms(self) -> int:
+        """Return when the stream under way is cut if nothing more of an answer comes."""
+        settings = self._services.settings
+        silent_ms = self.last_heard_ms + int(settings.idle_cut_s * 1000)
+        return min(silent_ms, self.last_sign_ms + int(settings.progress_cut_s * 1000))
+
     def is_stale(self, letter: Letter) -> bool:
         """Say whether a letter comes from a request that was ended meanwhile."""
         return letter.request_no is not None and letter.request_no != self._request_no
@@ -168,13 +214,19 @@ class Effects:
     def end_all(self) -> set[asyncio.Task[None]]:
         """End everything under way and return the tasks that are still cleaning up."""
         self.end_request()
-        for task in (self._compaction, self._timer, *self._calls.values()):
+        for task in (
+            self._compaction,
+            self._timer,
+            self._probe,
+            self._doubt,
+            *self._calls.values(),
+        ):
             self._end(task)
         return self._ending | self._cleaning
 
     def _call_model(self, effect: inp.CallModel) -> None:
         number = self._request_no
-        self.last_sign_ms = self._services.world.now_ms()
+        self.last_sign_ms = self.last_heard_ms = self._services.world.now_ms()
         request = model_request(
             self._services, self._owner.state, self._owner.capabilities, effect.model
         )
@@ -183,16 +235,18 @@ class Effects:
 
         def post(given: inp.Input) -> None:
             self._mailbox.post(given, number)
+            if isinstance(given, inp.Failed):
+                requests.log_failure(self._owner.session_id, given.failure)
             if isinstance(given, inp.Failed) and credentials.version != version:
                 # The client gave others while these were being refused: try with the new ones.
                 self._mailbox.post(inp.Resume(paused_for=FailureKind.AUTHENTICATION.value))
 
         self._model = asyncio.create_task(
             requests.run_request(
-                self._services.model,
+                self._services.model_at(self._owner.state.endpoint),
                 request,
                 post,
-                self._note_sign_of_life,
+                self._note_item,
                 self._room,
             ),
             name=f"request {self._owner.session_id} {effect.attempt}",
@@ -207,7 +261,7 @@ class Effects:
             try:
                 found = await examiner.examine(
                     effect,
-                    self._services.model,
+                    self._services.model_at(owner.state.endpoint),
                     self._services.world,
                     lambda sent: request_of(
                         sent, self._services, owner.state, owner.capabilities, effect.model
@@ -309,6 +363,23 @@ class Effects:
         await world.sleep(min(max(0, at_ms - world.now_ms()) / 1000, WAKE_LOOK_S))
         self._mailbox.post(inp.Tick())
 
+    async def _look(self, effect: inp.Probe) -> None:
+        """Look whether the endpoint answers, and say so. A look that hangs has found silence."""
+        failure: Failure | None
+        limit_s = min(PROBE_LIMIT_S, self._services.settings.first_byte_s)
+        try:
+            async with asyncio.timeout(limit_s):
+                found = await self._services.model_at(self._owner.state.endpoint).probe()
+        except TimeoutError:
+            words = f"The endpoint did not answer within {limit_s:g} s."
+            failure = Failure(kind=FailureKind.TIMEOUT, message=words, cause=Cause.NO_FIRST_BYTE)
+            self._mailbox.post(inp.Probed(effect.since_ms, failure))
+        except Exception as error:  # noqa: BLE001 (a look always ends, P7)
+            self.failed(effect, error)
+        else:
+            failure = None if found.ok else found.failure or NO_WORDS
+            self._mailbox.post(inp.Probed(effect.since_ms, failure))
+
     async def _prepare(self, effect: inp.PrepareCompaction) -> None:
         owner = self._owner
         running = owner.state.compaction
@@ -333,8 +404,12 @@ class Effects:
         self._shown = progress
         self._owner.show_progress(progress)
 
-    def _note_sign_of_life(self) -> None:
-        self.last_sign_ms = self._services.world.now_ms()
+    def _note_item(self, item: StreamItem) -> None:
+        """Know that the connection lives; what is no heartbeat is a sign of life of the answer."""
+        self._heard += 1
+        self.last_heard_ms = self._services.world.now_ms()
+        if not isinstance(item, Heartbeat):
+            self.last_sign_ms = self.last_heard_ms
 
     async def _room(self) -> None:
         while len(self._mailbox) > MAILBOX_HIGH:

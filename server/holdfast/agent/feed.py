@@ -21,7 +21,7 @@ from holdfast.session.inputs import Recorded
 
 RECENT_MAX: Final = 2_048
 BATCH_MAX: Final = 512
-LISTED: Final = (ev.SessionRenamed, ev.SessionArchived, ev.ModelSelected)
+LISTED: Final = (ev.SessionRenamed, ev.SessionArchived, ev.ModelSelected, ev.EndpointSelected)
 
 
 class Feed:

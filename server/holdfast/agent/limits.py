@@ -7,15 +7,22 @@ What refusals have taught about sizes counts like what the endpoint says, the sm
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import Final
 
-from holdfast.agent.services import Services
+from holdfast.agent.services import AgentSettings, Services
+from holdfast.conversation import tokens
 from holdfast.conversation.models import profile_of
 from holdfast.conversation.profile import ON_DEMAND, Profile
 from holdfast.model.port import Capabilities, ModelRequest
+from holdfast.session import failover, view
 from holdfast.session import inputs as inp
-from holdfast.session import view
+from holdfast.session.bounds import Alternative
 from holdfast.session.rungs import Sent
 from holdfast.session.state import Learned, SessionState
+from holdfast.settings import DEFAULT_ENDPOINT
+
+READ_TOKENS: Final = 200_000
+"""A request of so many tokens may take twice as long as a small one until its answer begins."""
 
 
 def env_of(
@@ -43,9 +50,12 @@ def limits_of(services: Services, state: SessionState, capabilities: Capabilitie
         overhead_bytes=services.overhead_bytes + len(state.system.encode()),
         retry_budget_ms=int(settings.retry_budget_s * 1000),
         retry_max_delay_ms=int(settings.retry_max_delay_s * 1000),
+        probe_max_ms=int(settings.probe_max_s * 1000),
         continue_interrupted=settings.continue_interrupted,
         profile=profile(services, state, capabilities),
         tools=services.tool_names,
+        failover=_alternatives(services, state),
+        failover_ms=int(settings.failover_s * 1000),
     )
 
 
@@ -54,16 +64,36 @@ def profile(services: Services, state: SessionState, capabilities: Capabilities)
 
     A signed compaction is a block of it exactly when the model takes one (R31, R91).
     """
-    grammar = profile_of(model_of(services, state), services.settings.endpoint)
+    grammar = _grammar(services.settings, state.endpoint, model_of(services, state))
     takes = compacts_on_demand(services, state, capabilities)
     return _taking_compactions(grammar) if takes else grammar
 
 
 def compacts_on_demand(services: Services, state: SessionState, capabilities: Capabilities) -> bool:
     """Say whether the API may be asked to compact, as far as it is known (specification §6)."""
-    grammar = profile_of(model_of(services, state), services.settings.endpoint)
+    grammar = _grammar(services.settings, state.endpoint, model_of(services, state))
     offered = grammar.compaction_offered and grammar.betas_allowed
     return offered and capabilities.compaction and not _learned(services, state).no_compaction
+
+
+def alternative(services: Services, state: SessionState, endpoint: str) -> Alternative:
+    """Return another endpoint for the session's model, with what changes by it."""
+    settings, model = services.settings, model_of(services, state)
+    here = _grammar(settings, state.endpoint, model)
+    there = settings.there(endpoint, model)
+    other = _grammar(settings, endpoint, model)
+    return Alternative(endpoint, there, failover.changes(model, there, here, other))
+
+
+def _alternatives(services: Services, state: SessionState) -> tuple[Alternative, ...]:
+    """Return the endpoints of the fail-over list without the one that answers now."""
+    listed = services.settings.failover
+    names = ("" if name == DEFAULT_ENDPOINT else name for name in listed)
+    return tuple(alternative(services, state, name) for name in names if name != state.endpoint)
+
+
+def _grammar(settings: AgentSettings, endpoint: str, model: str) -> Profile:
+    return profile_of(settings.there(endpoint, model), settings.kind_of(endpoint))
 
 
 @lru_cache(maxsize=64)
@@ -93,6 +123,14 @@ def _learned(services: Services, state: SessionState) -> Learned:
     return state.learned.get(model_of(services, state), nothing)
 
 
+def first_byte_s(settings: AgentSettings, input_tokens: int) -> float:
+    """Return how long an answer may take to begin: a large request takes longer to be read (C02).
+
+    The setting is for a small request; `READ_TOKENS` more are given as much again.
+    """
+    return settings.first_byte_s * (1 + input_tokens / READ_TOKENS)
+
+
 def model_request(
     services: Services, state: SessionState, capabilities: Capabilities, model: str
 ) -> ModelRequest:
@@ -106,6 +144,7 @@ def request_of(
 ) -> ModelRequest:
     """Return a request as a session would send it, with another history or other tools."""
     most = output_tokens(services, state, capabilities)
+    grammar = _grammar(services.settings, state.endpoint, model)
     room = state.turn.answer_tokens if state.turn is not None else None
     return ModelRequest(
         model=model,
@@ -113,7 +152,9 @@ def request_of(
         tools=tuple(t for t in services.definitions if t.get("name") not in sent.left_out),
         messages=sent.history,
         max_output_tokens=min(most, room or most),
+        first_byte_timeout_s=first_byte_s(services.settings, tokens.estimate(sent.history)),
         idle_cut_s=services.settings.idle_cut_s,
-        drop_mismatched_thinking=sent.dropping,
-        cache_marks=not _learned(services, state).no_cache_marks,
+        progress_cut_s=services.settings.progress_cut_s,
+        drop_mismatched_thinking=sent.dropping and grammar.betas_allowed,
+        cache_marks=grammar.cache_marks_max > 0 and not _learned(services, state).no_cache_marks,
     )

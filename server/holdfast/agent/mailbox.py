@@ -57,6 +57,15 @@ class Mailbox:
         """Take the oldest letter out, waiting for one."""
         return await self._letters.get()
 
+    def tell(self, error: Exception, kind: type[inp.Input]) -> bool:
+        """Answer the letters of a kind with an error and leave them to be taken; say if any are."""
+        letters = [self._letters.get_nowait() for _ in range(len(self))]
+        for letter in letters:
+            if isinstance(letter.given, kind):
+                letter.fail(error)
+            self._letters.put_nowait(letter)
+        return any(isinstance(letter.given, kind) for letter in letters)
+
     def refuse(self, error: Exception, kinds: tuple[type[inp.Input], ...] | None = None) -> None:
         """Fail the waiting letters, all or those of some kinds; the others stay, in order."""
         for letter in [self._letters.get_nowait() for _ in range(len(self))]:

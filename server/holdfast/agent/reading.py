@@ -22,8 +22,10 @@ from holdfast.agent.services import AgentSettings
 from holdfast.conversation.history import ASSISTANT, Block, Message
 from holdfast.session import banners
 from holdfast.session.banners import STORAGE, Banner
+from holdfast.session.failures import explain, told
 from holdfast.session.inputs import Limits
 from holdfast.session.state import Phase, SessionState
+from holdfast.settings import DEFAULT_ENDPOINT
 
 _CALL_LINE_CHARS: Final = 200
 
@@ -51,8 +53,12 @@ def status_of(
     is_silent = phase in {Phase.REQUESTING, Phase.STREAMING} and silent_ms >= idle_warn_ms
     cut_ms = cut_at_ms if is_silent and phase is Phase.STREAMING else None
     progress = progress if state.compaction is not None else None
+    seen = failure if failure is not None and failure.kind.value == _reason(state) else None
     common: dict[str, Any] = {
         "session_id": session_id,
+        "cause": seen.cause.value if seen is not None and seen.cause is not None else None,
+        "tried": explain(seen).tried if seen is not None else None,
+        "trouble_at_ms": turn.trouble_since_ms if turn is not None else None,
         "phase": phase.value,
         "progress": progress,
         "silent_ms": silent_ms if is_silent else None,
@@ -74,18 +80,25 @@ def status_of(
             reason=pause.reason,
             message=pause.message,
             advice=pause.advice,
+            attempt=turn.attempts if turn is not None and turn.attempts else None,
             retry_at_ms=pause.retry_at_ms,
         )
     if state.wait is not None:
         return Status(
             **common,
             reason=state.wait.reason,
-            message=failure.message if failure else None,
+            message=told(failure) if failure else None,
+            advice=explain(failure).advice if failure else None,
             attempt=state.wait.attempt,
             retry_at_ms=state.wait.retry_at_ms,
         )
     attempt = turn.attempts + 1 if turn and turn.attempts else None
     return Status(**common, attempt=attempt, retry_at_ms=cut_ms)
+
+
+def _reason(state: SessionState) -> str | None:
+    held = state.pause or state.wait
+    return held.reason if held is not None else None
 
 
 def _without_store(session_id: str, trouble: str) -> Status:
@@ -122,6 +135,7 @@ def _banner(
             advice=pause.advice,
             due=pause.retry_at_ms,
             failure=failure,
+            probe=pause.probe,
         )
     if wait is not None:
         return banners.waiting(
@@ -165,6 +179,7 @@ def view_of(
         title=state.title,
         workspace_uri=state.workspace_uri,
         model=state.model or settings.model,
+        endpoint=state.endpoint or DEFAULT_ENDPOINT,
         phase=status.phase,
         seq=state.seq,
         archived=state.archived,

@@ -11,7 +11,7 @@ import logging
 from collections.abc import Sequence
 from typing import Final
 
-from holdfast.agent import diffs
+from holdfast.agent import diffs, wakefulness
 from holdfast.agent.api import NotWhileBusy
 from holdfast.agent.driver import Driver
 from holdfast.agent.services import Services
@@ -47,6 +47,8 @@ class Registry:
         self._drivers: dict[str, Driver] = {}
         self._opening: dict[str, asyncio.Lock] = {}
         self._heart = asyncio.create_task(self._beat(), name="lease heartbeat")
+        watching = wakefulness.watch(services.world, self._woke)
+        self._watch = asyncio.create_task(watching, name="sleep watch")
 
     def is_open(self, session_id: str) -> bool:
         """Say whether this process owns the session already."""
@@ -160,6 +162,7 @@ class Registry:
     async def close(self) -> None:
         """Give all sessions back; their turns go on at the next opening."""
         self._heart.cancel()
+        self._watch.cancel()
         drivers, self._drivers = list(self._drivers.values()), {}
         ends = await asyncio.gather(*(d.close() for d in drivers), return_exceptions=True)
         for driver, end in zip(drivers, ends, strict=True):
@@ -188,6 +191,12 @@ class Registry:
         if self._drivers.get(driver.session_id) is driver:  # It may have gone, and another come.
             del self._drivers[driver.session_id]
         self._services.overview.touch()
+
+    async def _woke(self) -> None:
+        """Trust no connection that was open before, and try again what only waited (C09)."""
+        await self._services.drop_connections()
+        for driver in self.open_drivers():
+            driver.woke()
 
     async def _beat(self) -> None:
         while True:

@@ -16,7 +16,8 @@ import msgspec
 from holdfast.model import port
 from holdfast.session import events as ev
 from holdfast.session import inputs as inp
-from holdfast.session.failures import Failure, FailureKind
+from holdfast.session.causes import Cause
+from holdfast.session.failures import Failure, FailureKind, explain
 
 COALESCE_S: Final = 0.016
 _log: Final = logging.getLogger(__name__)
@@ -64,13 +65,13 @@ async def run_request(
     model: port.Model,
     request: port.ModelRequest,
     post: Callable[[inp.Input], None],
-    alive: Callable[[], None],
+    heard: Callable[[port.StreamItem], None],
     room: Callable[[], Awaitable[None]],
 ) -> None:
     """Send `request` and post what comes back, ending in `Completed` or `Failed`.
 
-    `alive` is called for whatever arrives but heartbeats, which show only that the connection
-    lives and are watched by the model's own idle limit; `room` waits while the receiver is
+    `heard` is called for whatever arrives, heartbeats too, which show only that the connection
+    lives and are watched by the model's own limits; `room` waits while the receiver is
     behind, so that a fast stream and a slow disk cannot fill the memory.
     """
     coalescer = Coalescer(post)
@@ -78,8 +79,7 @@ async def run_request(
         async with model.stream(request) as items:
             message_id = ""
             async for item in items:
-                if not isinstance(item, port.Heartbeat):
-                    alive()
+                heard(item)
                 if isinstance(item, port.ResponseOpened):
                     message_id = item.message_id
                 if isinstance(item, port.ResponseEnded):
@@ -100,9 +100,23 @@ async def run_request(
         post(inp.Failed(Failure(kind=FailureKind.INTERNAL, message=str(error) or repr(error))))
     else:
         coalescer.flush()
-        post(inp.Failed(Failure(kind=FailureKind.CUT, message="The stream ended without an end.")))
+        words = "The stream ended without an end."
+        post(inp.Failed(Failure(kind=FailureKind.CUT, message=words, cause=Cause.CUT_STREAM)))
     finally:
         coalescer.drop_timer()
+
+
+def log_failure(session_id: str, failure: Failure) -> None:
+    """Log a failed request in the words that people are told, without anything of its content."""
+    _log.info(
+        "session %s: %s (%s, cause %s, status %s, request %s)",
+        session_id,
+        explain(failure).says,
+        failure.kind.value,
+        failure.cause.value if failure.cause is not None else "not seen",
+        failure.status,
+        failure.request_id,
+    )
 
 
 def _event(item: port.StreamItem) -> ev.Event | None:

@@ -21,8 +21,10 @@ from holdfast.conversation.tool_grammar import normalise_tools
 from holdfast.journal.search import SearchIndex
 from holdfast.journal.store import Store
 from holdfast.model.credentials import CredentialSource
+from holdfast.model.endpoints import kind_at
 from holdfast.model.port import Model, ModelFailed
-from holdfast.settings import Price
+from holdfast.model.switchboard import Switchboard
+from holdfast.settings import EndpointSetting, Price
 from holdfast.tools.permissions import Rule
 from holdfast.tools.port import Editor, Tool
 from holdfast.tools.traces import Traces
@@ -51,7 +53,8 @@ class AgentSettings:
     """The bounds of turns and compactions. Seconds and tokens as the names say.
 
     `compaction_method` is the first rung that is tried: the API's own compaction where the model
-    has it, a summary by the model, or the digest without one.
+    has it, a summary by the model, or the digest without one. `endpoint` is the kind of the first
+    endpoint, that of `base_url`; `failover` names endpoints by which it and others are replaced.
     """
 
     model: str
@@ -63,12 +66,35 @@ class AgentSettings:
     compaction_method: Literal["api", "summary", "local"] = "api"
     idle_warn_s: float = 10.0
     idle_cut_s: float = 90.0
+    progress_cut_s: float = 600.0
+    first_byte_s: float = 120.0
     retry_budget_s: float = 600.0
     retry_max_delay_s: float = 60.0
+    probe_max_s: float = 300.0
     permissions: tuple[Rule, ...] = ()
     prices: tuple[Price, ...] = ()
     continue_interrupted: bool = True
     endpoint: Endpoint = Endpoint.FIRST_PARTY
+    base_url: str | None = None
+    endpoints: tuple[EndpointSetting, ...] = ()
+    failover: tuple[str, ...] = ()
+    failover_s: float = 60.0
+
+    def endpoint_named(self, name: str) -> EndpointSetting | None:
+        """Return one of the endpoints besides the first."""
+        return next((each for each in self.endpoints if each.name == name), None)
+
+    def kind_of(self, endpoint: str) -> Endpoint:
+        """Return which grammar an endpoint has; "" is the first. An unknown one is a gateway."""
+        if not endpoint:
+            return self.endpoint
+        found = self.endpoint_named(endpoint)
+        return kind_at(found) if found is not None else Endpoint.GATEWAY
+
+    def there(self, endpoint: str, model: str) -> str:
+        """Return what a model is called at an endpoint."""
+        found = self.endpoint_named(endpoint)
+        return model if found is None else found.there(model)
 
 
 class Services:
@@ -87,9 +113,11 @@ class Services:
         traces: Traces | None = None,
         credentials: CredentialSource | None = None,
         recall: SearchIndex | None = None,
+        switchboard: Switchboard | None = None,
     ) -> None:
         self.store = store
         self.model = model
+        self._switchboard = switchboard
         self.tools = tools
         self.world = world
         self.settings = settings
@@ -112,11 +140,27 @@ class Services:
         """Return the editor of the connection that came last."""
         return next(reversed(self.editors.values()), None)
 
-    async def offers(self, model: str) -> bool | None:
+    def model_at(self, endpoint: str) -> Model:
+        """Return the model at an endpoint; "" is the first."""
+        return self.model if self._switchboard is None else self._switchboard.at(endpoint)
+
+    async def drop_connections(self) -> None:
+        """Have no request use a connection that is open now."""
+        await self.model.drop_connections()
+        if self._switchboard is not None:
+            await self._switchboard.drop_connections()
+
+    async def close_models(self) -> None:
+        """Close the connections to all endpoints."""
+        await self.model.close()
+        if self._switchboard is not None:
+            await self._switchboard.close()
+
+    async def offers(self, model: str, endpoint: str = "") -> bool | None:
         """Say whether the endpoint has a model; None when it cannot be asked."""
         try:
             async with asyncio.timeout(MODELS_WAIT_S):
-                known = {found.model for found in await self.model.models()}
+                known = {found.model for found in await self.model_at(endpoint).models()}
         except (ModelFailed, TimeoutError):
             return None  # Offline is no reason to refuse; the request will tell.
-        return model in known if known else None
+        return self.settings.there(endpoint, model) in known if known else None

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from holdfast.journal.store import SummaryChange
 from holdfast.session import inputs as inp
 from holdfast.session.events import (
+    EndpointSelected,
     ModelSelected,
     SessionArchived,
     SessionCreated,
@@ -27,7 +28,7 @@ def summary_change(
         match record.event:
             case SessionCreated(title=named) | SessionRenamed(title=named):
                 title = named
-            case ModelSelected(model=selected):
+            case ModelSelected(model=selected) | EndpointSelected(model=selected):
                 model = selected
             case SessionArchived(archived=flag):
                 archived = flag

@@ -36,15 +36,16 @@ from holdfast.agent.api import (
     SessionList,
     SessionView,
     ToolDiff,
-    UnknownModel,
     UnknownPrompt,
     UnknownQuestion,
 )
+from holdfast.agent.doctor import Doctor, SubjectOf
 from holdfast.agent.driver import Driver
 from holdfast.agent.item_lists import ItemLists
 from holdfast.agent.limits import limits_of
 from holdfast.agent.prompts import system_prompt
 from holdfast.agent.registry import Registry
+from holdfast.agent.selection import Selection
 from holdfast.agent.services import Services
 from holdfast.conversation import tokens
 from holdfast.conversation.history import Block, text
@@ -55,7 +56,6 @@ from holdfast.journal.store import (
     StoreError,
 )
 from holdfast.model.credentials import Source
-from holdfast.model.port import Capabilities
 from holdfast.session import compaction as plans
 from holdfast.session import events as ev
 from holdfast.session import inputs as inp
@@ -75,11 +75,21 @@ _log: Final = logging.getLogger(__name__)
 class Supervisor:
     """Owns the drivers of all sessions that are open in this process."""
 
-    def __init__(self, services: Services, *, owner: str, preload: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        services: Services,
+        *,
+        owner: str,
+        preload: Callable[[], None],
+        subject_of: SubjectOf | None = None,
+    ) -> None:
+        """`subject_of` says what the doctor examines."""
         self._services = services
         self._preload = preload
         self._sessions = Registry(services, owner)
+        self.selection: Final = Selection(services, self._sessions)
         self.items: Final = ItemLists(services.store, self._sessions.reach)
+        self.doctor: Final = Doctor.of(services, self._sessions, subject_of)
 
     # -- sessions --------------------------------------------------------------------------------
 
@@ -151,14 +161,11 @@ class Supervisor:
         """Hide a session from lists, or bring it back."""
         await self._note(session_id, ev.SessionArchived(archived=archived))
 
-    async def select_model(self, session_id: str, model: str | None) -> None:
-        """Send the session's later requests to `model`; None means the default."""
-        driver = await self._sessions.owned(session_id)
-        await self._check_model(model)
-        await driver.ask(inp.Note((ev.ModelSelected(model=model),)))
-        driver.learn_capabilities()
-        # A turn whose model is gone waits for nothing but another one (A34).
-        await driver.ask(inp.Resume(paused_for=FailureKind.MODEL_GONE.value))
+    async def select_model(
+        self, session_id: str, model: str | None, endpoint: str | None = None
+    ) -> None:
+        """Send the session's later requests to a model, at an endpoint; see `Selection`."""
+        await self.selection.select(session_id, model, endpoint)
 
     async def delete(self, session_id: str) -> None:
         """Delete a session for good."""
@@ -262,8 +269,10 @@ class Supervisor:
         return await self._tell(session_id, inp.Resume())
 
     async def retry(self, session_id: str) -> str:
-        """Try a failed request again now, without waiting for the timer."""
-        return await self._tell(session_id, inp.Resume())
+        """Try again now, without waiting for the timer, the next look, or a silent answer."""
+        driver = await self._sessions.owned(session_id)
+        await driver.retry()
+        return driver.state.phase.value
 
     async def answer(
         self, question_id: str, answer: Literal["allow", "allowAlways", "deny"]
@@ -389,10 +398,6 @@ class Supervisor:
                 driver.post(inp.Resume(paused_for=FailureKind.AUTHENTICATION.value))
         return source
 
-    async def models(self) -> list[Capabilities]:
-        """Return the models that the endpoint has. Raises `ModelFailed`."""
-        return list(await self._services.model.models())
-
     async def recover(self, workspace_uris: Sequence[str]) -> list[str]:
         """Open the sessions of these folders whose server died in the middle of a turn."""
         recovered = []
@@ -423,7 +428,7 @@ class Supervisor:
     async def close(self) -> None:
         """Give all sessions back and close the store and the model's connections."""
         await self._sessions.close()
-        await self._services.model.close()
+        await self._services.close_models()
         await self._services.store.close()
 
     # -- reaching a session ----------------------------------------------------------------------
@@ -437,8 +442,3 @@ class Supervisor:
         driver = await self._sessions.owned(session_id)
         await driver.ask(inp.Note((event,)))
         return driver
-
-    async def _check_model(self, model: str | None) -> None:
-        """Refuse a model that the endpoint does not have, when the endpoint can be asked."""
-        if model is not None and await self._services.offers(model) is False:
-            raise UnknownModel(f"The endpoint has no model {model!r}.")

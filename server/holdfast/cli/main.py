@@ -105,11 +105,25 @@ def _parser() -> argparse.ArgumentParser:
     importer.add_argument("--json", action="store_true", help="print JSON")
     importer.set_defaults(run=_import)
 
+    _add_surroundings(commands)
+    return parser
+
+
+def _add_surroundings(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the commands about what lies around sessions: the network, and a stand-in for the API."""
+    doctor = commands.add_parser("doctor", help="is it me, my network or the API?")
+    doctor.add_argument("--compare", metavar="URL", help="another address to go to as well")
+    doctor.add_argument(
+        "--free", action="store_true", help="ask for no streamed answer (some forty tokens)"
+    )
+    doctor.add_argument("--bundle", type=Path, metavar="FILE", help="also write a bug report")
+    doctor.add_argument("--json", action="store_true", help="print JSON")
+    doctor.set_defaults(run=_doctor)
+
     simulator = commands.add_parser("simulator", help="the strict local Messages API")
     simulator.add_argument("--port", type=int, default=0, help="0 chooses a free port")
     simulator.add_argument("--script", type=Path, help="a JSON file of scripted answers and faults")
     simulator.set_defaults(run=_simulator)
-    return parser
 
 
 def _lsp(arguments: argparse.Namespace) -> int:
@@ -178,6 +192,19 @@ def _import(arguments: argparse.Namespace) -> int:
 
     path = claude_code.located(arguments.path)
     return asyncio.run(sessions.run_import(path, as_json=arguments.json))
+
+
+def _doctor(arguments: argparse.Namespace) -> int:
+    from holdfast.cli import doctor
+
+    return asyncio.run(
+        doctor.run(
+            compare_url=arguments.compare,
+            free=arguments.free,
+            bundle_file=arguments.bundle,
+            as_json=arguments.json,
+        )
+    )
 
 
 def _simulator(arguments: argparse.Namespace) -> int:

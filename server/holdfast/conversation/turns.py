@@ -7,14 +7,14 @@ turns; positions always speak of the messages as they are sent.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import attrs
 
 from holdfast.conversation.history import ASSISTANT, Block, Message, Role
 
 
-@attrs.frozen
-class Place:
+class Place(NamedTuple):
     """A block and where it stands: `message` and `block` are zero-based indices."""
 
     message: int

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import msgspec
 
-from holdfast.lsp import errors, examples
+from holdfast.lsp import doctor, errors, examples, models
 from holdfast.lsp import params as p
 from holdfast.lsp import session_commands as session
 from holdfast.lsp import turn_commands as turn
@@ -343,56 +343,19 @@ _ROWS: Final = (
         {"source": "client"},
     ),
     Command(
-        "holdfast.model.list",
-        p.NoParams,
-        session.models,
-        "List the models that the endpoint has. `source` says where the numbers come from.",
-        {},
-        {
-            "models": [
-                {
-                    "model": "claude-opus-5-5",
-                    "windowTokens": 200000,
-                    "maxOutputTokens": 64000,
-                    "source": "endpoint",
-                }
-            ]
-        },
-    ),
-    Command(
-        "holdfast.model.select",
-        p.SelectModelParams,
-        session.select_model,
-        "Send a session's later requests to another model; without `model`, to the setting's.",
-        {**_ID, "model": "claude-opus-5-5"},
-        {},
-    ),
-    Command(
         "holdfast.server.info",
         p.NoParams,
         turn.info,
         "Say what this server is, where it keeps its data, which settings it did not take, and "
         "whether its store is usable. Answers also when the store is not.",
         {},
-        {
-            "version": "0.1.0",
-            "versions": {"python": "3.11.7", "pygls": "2.1.1", "anthropic": "2.12.0"},
-            "processId": 4711,
-            "dataDir": "/home/me/.local/share/holdfast",
-            "store": {"state": "open"},
-            "problems": [
-                {
-                    "name": "holdfast.model",
-                    "value": "5",
-                    "message": "holdfast.model must be a name of 1 to 200 characters without "
-                    "spaces, not 5; claude-opus-5-5 is used.",
-                }
-            ],
-        },
+        examples.SERVER_INFO,
     ),
 )
 
-COMMANDS: Final[Mapping[str, Command]] = {row.name: row for row in (*_ROWS, *transcripts.ROWS)}
+COMMANDS: Final[Mapping[str, Command]] = {
+    row.name: row for row in (*_ROWS, *models.ROWS, *doctor.ROWS, *transcripts.ROWS)
+}
 
 
 def command(name: str) -> Command:

@@ -17,7 +17,7 @@ from pygls.exceptions import JsonRpcException
 from holdfast.agent import api
 from holdfast.journal import store
 from holdfast.model.port import ModelFailed
-from holdfast.session.failures import POLICIES, Remedy
+from holdfast.session.failures import POLICIES, Remedy, explain, told
 
 logger = logging.getLogger(__name__)
 
@@ -58,6 +58,7 @@ ERROR_CODES: Final[Mapping[type[Exception], Row]] = {
     api.UnknownCompaction: Row(INVALID_PARAMS),
     api.BadPrompt: Row(INVALID_PARAMS),
     api.UnknownModel: Row(INVALID_PARAMS),
+    api.UnknownEndpoint: Row(INVALID_PARAMS),
     api.UnsupportedFormat: Row(INVALID_PARAMS),
     ModelFailed: Row(REQUEST_FAILED, retryable=True),
 }
@@ -91,9 +92,9 @@ def converted(error: Exception, what: str) -> JsonRpcException:
         case ModelFailed(failure=failure):
             policy = POLICIES[failure.kind]
             retryable = policy.remedy in (Remedy.RETRY, Remedy.CONTINUE)
-            message = f"{policy.says} {failure.message}".strip()
+            advice = explain(failure).advice
             return failed(
-                REQUEST_FAILED, failure.kind.value, message, policy.advice, retryable=retryable
+                REQUEST_FAILED, failure.kind.value, told(failure), advice, retryable=retryable
             )
         case store.StoreError() | api.AgentError():
             row = next(ERROR_CODES[kind] for kind in type(error).__mro__ if kind in ERROR_CODES)

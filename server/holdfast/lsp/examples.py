@@ -170,3 +170,19 @@ TRANSCRIPT: Final[dict[str, Any]] = {
     "deletedInDays": 12.5,
     "relation": "here",
 }
+
+SERVER_INFO: Final[dict[str, Any]] = {
+    "version": "0.1.0",
+    "versions": {"python": "3.11.7", "pygls": "2.1.1", "anthropic": "2.12.0"},
+    "processId": 4711,
+    "dataDir": "/home/me/.local/share/holdfast",
+    "store": {"state": "open"},
+    "problems": [
+        {
+            "name": "holdfast.model",
+            "value": "5",
+            "message": "holdfast.model must be a name of 1 to 200 characters without "
+            "spaces, not 5; claude-opus-5-5 is used.",
+        }
+    ],
+}

@@ -18,7 +18,7 @@ class Notices:
     def __init__(self, link: Link) -> None:
         self.wanted = True
         self._link = link
-        self._told: dict[str, str | None] = {}
+        self._told: dict[str, tuple[str | None, str | None]] = {}
 
     def session_seen(self, view: SessionView) -> None:
         """See `followers.Audience`."""
@@ -37,9 +37,10 @@ class Notices:
     def _status(self, title: str, status: Status) -> None:
         match status.phase:
             case "paused" if status.read_only is None:
-                if not self.wanted or self._told.get(status.session_id) == status.reason:
+                why = (status.reason, status.cause)
+                if not self.wanted or self._told.get(status.session_id) == why:
                     return
-                self._told[status.session_id] = status.reason
+                self._told[status.session_id] = why
                 what = f"“{title}” is paused." if title else "The turn is paused."
                 words = [what, status.message, status.advice]
                 self._link.notify(

@@ -15,6 +15,7 @@ Id: TypeAlias = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
 Seq: TypeAlias = Annotated[int, msgspec.Meta(ge=0)]
 Line: TypeAlias = Annotated[int, msgspec.Meta(ge=1)]
 Secret: TypeAlias = Annotated[str, msgspec.Meta(max_length=10_000)]
+Address: TypeAlias = Annotated[str, msgspec.Meta(max_length=2_000, pattern="^https?://")]
 Limit: TypeAlias = Annotated[int, msgspec.Meta(ge=1, le=10_000)]
 
 
@@ -141,6 +142,24 @@ class CompactionTextParams(OnSession, frozen=True):
     part: Literal["covered", "summary"] = "covered"
 
 
+class DoctorParams(Params, frozen=True):
+    """`sessionId` names whose endpoint it is; `compareUrl` another address to go to as well. With
+    `free` nothing is asked for that costs tokens. With `workDoneToken` the progress is reported on
+    the client's own token.
+    """
+
+    session_id: Id | None = None
+    compare_url: Address | None = None
+    free: bool = False
+    work_done_token: int | str | None = None
+
+
+class DoctorBundleParams(Params, frozen=True):
+    """`sessionId` names whose endpoint it is about."""
+
+    session_id: Id | None = None
+
+
 class RepairParams(OnSession, frozen=True):
     """`dryRun` only reports; `undo` takes back the repair with this id instead."""
 
@@ -148,10 +167,19 @@ class RepairParams(OnSession, frozen=True):
     undo: Id | None = None
 
 
+class EndpointParams(Params, frozen=True):
+    """Without an `endpoint` the first one is asked."""
+
+    endpoint: Id | None = None
+
+
 class SelectModelParams(OnSession, frozen=True):
-    """Without a `model` the setting's default is used."""
+    """Without an `endpoint` the session stays where it is, and without a `model` the setting's
+    is used; with an `endpoint` and without a `model` the session's model is asked for there.
+    """
 
     model: Id | None = None
+    endpoint: Id | None = None
 
 
 class MentionParams(Params, frozen=True):

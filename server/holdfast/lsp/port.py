@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
-from typing import Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
 from holdfast.agent.api import (
     Accepted,
@@ -24,13 +24,16 @@ from holdfast.agent.api import (
     SessionView,
     ToolDiff,
 )
+from holdfast.agent.selection import Selection
 from holdfast.conversation.history import Block
 from holdfast.journal.store import SessionSummary
 from holdfast.model.credentials import Source
-from holdfast.model.port import Capabilities
 from holdfast.session.items import Item
 from holdfast.tools.mentions import Mention
 from holdfast.tools.port import Editor
+
+if TYPE_CHECKING:
+    from holdfast.agent.doctor import Doctor  # half of the agent, which loads after `initialize`
 
 Answer: TypeAlias = Literal["allow", "allowAlways", "deny"]
 
@@ -59,6 +62,11 @@ class Supervisor(Protocol):
     @property
     def items(self) -> ItemLists:
         """Sessions as a person sees them."""
+        ...
+
+    @property
+    def doctor(self) -> Doctor:
+        """What finds out why a turn waits."""
         ...
 
     async def create(
@@ -157,8 +165,10 @@ class Supervisor(Protocol):
         """Delete a session with all it holds."""
         ...
 
-    async def select_model(self, session_id: str, model: str | None) -> None:
-        """Send later requests to `model`; None is the setting's default."""
+    async def select_model(
+        self, session_id: str, model: str | None, endpoint: str | None = None
+    ) -> None:
+        """Send later requests to a model, at an endpoint."""
         ...
 
     async def fork(
@@ -196,8 +206,9 @@ class Supervisor(Protocol):
         """
         ...
 
-    async def models(self) -> list[Capabilities]:
-        """Return the models that the endpoint has."""
+    @property
+    def selection(self) -> Selection:
+        """The endpoints and models there are."""
         ...
 
     async def recover(self, workspace_uris: Sequence[str]) -> list[str]:

@@ -204,6 +204,8 @@ class SessionProgress:
         parts = [status.message or status.reason or "no answer yet"]
         if status.attempt is not None:
             parts.append(f"attempt {status.attempt}")
+        if status.trouble_at_ms is not None:
+            parts.append(f"for {max(0, now_ms - status.trouble_at_ms) // 1000} s")
         if status.silent_ms is not None:
             silent_s = (status.silent_ms + now_ms - self._status_at_ms) // 1000
             parts.append(f"silent for {silent_s} s")

@@ -77,6 +77,10 @@ an open stream has been silent; `retryAt` is then when it is cut and the turn go
 names the server that owns the session when it is not this one. `label` is the whole state in a few
 words for lists and status bars, empty when idle.
 
+Of a failure, `message` is what was seen, `cause` its name (docs/failures.md has them all; left out
+when only the kind, `reason`, is known), `tried` what Holdfast does about it by itself, `advice`
+what a person can do, `attempt` the number of the try and `troubleAt` when the trouble began.
+
 `banner` is what a person should be told while the session waits, is paused, silent, compacting,
 repairing or read only: `tone` (`info`, `warning` or `error`), `title`, `text`, `raw` (the API's own
 words) and `actions` (each a `title`, a `command` and perhaps `argument` and `primary`). `due` is
@@ -84,8 +88,9 @@ when what the title says happens, for a countdown behind it. An action without `
 person's input for its command first.
 
 ```json
-{"sessionId": "s_8f2c", "phase": "waiting", "reason": "overloaded", "message": "Overloaded",
- "attempt": 2, "retryAt": 1770000012000, "label": "waiting, compacting 40 %",
+{"sessionId": "s_8f2c", "phase": "waiting", "reason": "overloaded", "cause": "overloaded",
+ "message": "The API is overloaded. (Overloaded)", "attempt": 2, "troubleAt": 1770000002000,
+ "retryAt": 1770000012000, "label": "waiting, compacting 40 %",
  "progress": {"compactionId": "c_5d01", "rung": "chunks", "step": "asking the model for a summary",
               "percentage": 40, "elapsedMs": 4200, "attempt": 1, "receivedTokens": 203,
               "chunk": 2, "chunks": 5},
@@ -142,7 +147,7 @@ The state of a tool call is `writing`, `requested`, `asking`, `running`, `finish
 `refused`, `interrupted`, `notStarted` or `unknown`. The code of a notice is `compacted`,
 `compactionPointless`, `compactionRecast`, `compactionRedone`, `compactionUndone`, `repaired`,
 `repairUndone`, `rewound`, `recovered`, `cut`, `requestFailed`, `paused`, `stopped`, `refused`,
-`modelSelected`, `imported` or `forked`. An action with the command
+`modelSelected`, `endpointSelected`, `imported` or `forked`. An action with the command
 `holdfast.session.compactionText` asks the client to show the text that it returns.
 
 Changes are applied in order:

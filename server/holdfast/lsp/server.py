@@ -88,7 +88,7 @@ class HoldfastServer(LanguageServer):
         self.lists = Lists(self._outbox, self.supervisor)
         self.transcripts = Transcripts(self)
         self._compose = compose
-        self._environ = os.environ if environ is None else environ
+        self.environ = os.environ if environ is None else environ
         self._reconfigure = reconfigure
         self._take_news = take_news
         self._editor_section: Any = None
@@ -275,7 +275,7 @@ class HoldfastServer(LanguageServer):
         return True
 
     def _load(self, section: Any) -> None:
-        self.settings, self._problems = Settings.load(section, self._environ)
+        self.settings, self._problems = Settings.load(section, self.environ)
 
     def _tell_problems(self) -> None:
         words = "\n".join(problem.message for problem in self._problems)

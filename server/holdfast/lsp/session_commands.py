@@ -220,19 +220,6 @@ async def repair(ls: HoldfastServer, params: p.RepairParams) -> Any:
     return wire.plain(await supervisor.repair(params.session_id, dry_run=params.dry_run))
 
 
-async def models(ls: HoldfastServer, _: p.NoParams) -> Any:
-    """List the models that the endpoint has."""
-    supervisor = await ls.supervisor()
-    return {"models": wire.plain(await supervisor.models())}
-
-
-async def select_model(ls: HoldfastServer, params: p.SelectModelParams) -> Any:
-    """Send a session's later requests to another model."""
-    supervisor = await ls.supervisor()
-    await supervisor.select_model(params.session_id, params.model)
-    return {}
-
-
 def _path(uri: str) -> Path:
     from pathlib import Path  # noqa: PLC0415 (the name is needed for types above)
 

@@ -15,10 +15,18 @@ from typing import TYPE_CHECKING, Final
 
 from holdfast.conversation.profile import ON_DEMAND
 from holdfast.model import capabilities as catalogue
-from holdfast.model import compaction, request_body
+from holdfast.model import compaction, probing, request_body
 from holdfast.model.assembly import Assembler
 from holdfast.model.credentials import Credentials
-from holdfast.model.port import Capabilities, ModelFailed, ModelRequest, StreamItem
+from holdfast.model.port import (
+    Capabilities,
+    Heartbeat,
+    ModelFailed,
+    ModelRequest,
+    Probe,
+    StreamItem,
+)
+from holdfast.session.causes import Cause
 from holdfast.session.failures import Failure, FailureKind
 
 if TYPE_CHECKING:
@@ -73,7 +81,12 @@ class AnthropicModel:
         body = await self._body(request, request_body.build)
         wire = await self._wire()
         opened = await wire.open(
-            body, credentials, request.first_byte_timeout_s, request.idle_cut_s, _betas(request)
+            body,
+            credentials,
+            request.first_byte_timeout_s,
+            request.idle_cut_s,
+            request.progress_cut_s,
+            _betas(request),
         )
         async with opened, aclosing(_items(opened, credentials)) as items:
             yield items
@@ -115,6 +128,26 @@ class AnthropicModel:
         # Shared by all who ask at the same time, so none of them may cancel it for the others.
         return await asyncio.shield(self._listing)
 
+    async def probe(self) -> Probe:
+        """Look whether the endpoint answers, with or without a usable key; see the port."""
+        started = time.monotonic()
+        failure = None
+        try:
+            credentials = self._credentials()
+            wire = await self._wire()
+            await wire.probe(credentials if credentials.problem() is None else Credentials())
+        except ModelFailed as failed:
+            failure = failed.failure
+        except Exception as error:  # noqa: BLE001 (a look at the endpoint has an outcome, P7)
+            failure = _internal("The endpoint cannot be probed", error).failure
+        return probing.verdict(failure, int((time.monotonic() - started) * 1000))
+
+    async def drop_connections(self) -> None:
+        """Forget pooled connections; see the port. There are none before the first use."""
+        loading = self._loading
+        if loading is not None and loading.done() and loading.exception() is None:
+            await loading.result().renew()
+
     async def close(self) -> None:
         """Close pooled connections. The next use opens new ones."""
         listing, self._listing = self._listing, None
@@ -143,7 +176,10 @@ class AnthropicModel:
         credentials = self._credentials()
         problem = credentials.problem()
         if problem is not None:
-            raise ModelFailed(Failure(kind=FailureKind.AUTHENTICATION, message=problem))
+            cause = Cause.KEY_MISSING if credentials.secret is None else None
+            raise ModelFailed(
+                Failure(kind=FailureKind.AUTHENTICATION, message=problem, cause=cause)
+            )
         return credentials
 
     async def _body(self, request: ModelRequest, build: Callable[..., bytes]) -> bytes:
@@ -174,6 +210,8 @@ async def _items(opened: EventStream, credentials: Credentials) -> AsyncGenerato
         async with aclosing(opened.events()) as events:
             async for name, data in events:
                 for item in assembler.feed(name, data):
+                    if not isinstance(item, Heartbeat):
+                        opened.progressed()
                     yield item
                 if assembler.ended:
                     opened.linger()

@@ -28,6 +28,7 @@ from holdfast.model.port import (
     ResponseOpened,
     StreamItem,
 )
+from holdfast.session.causes import Cause
 from holdfast.session.failures import Failure, FailureKind
 
 _WireIndex: TypeAlias = int | str | None
@@ -161,6 +162,7 @@ class Assembler:
                 kind=FailureKind.CUT,
                 message="The stream ended before the answer was complete.",
                 request_id=self._request_id,
+                cause=Cause.CUT_STREAM,
             )
         )
 

@@ -21,6 +21,7 @@ import attrs
 
 from holdfast.conversation import encoding
 from holdfast.model import failure_tables as tables
+from holdfast.session.causes import Cause
 from holdfast.session.failures import Failure, FailureKind
 
 RAW_BYTES_MAX: Final = 4096
@@ -66,14 +67,16 @@ def from_response(
     reading = _read(text)
     kind = _kind(status, reading)
     retry_after_ms = _retry_after_ms(known, kind)
+    kind = _advised(kind, known.get("x-should-retry"), retry_after_ms)
     return Failure(
-        kind=_advised(kind, known.get("x-should-retry"), retry_after_ms),
+        kind=kind,
         message=_redacted(_words_for(status, text, reading, known.get("location")), secrets),
         status=status,
         type=reading.type,
         error_code=reading.code,
         request_id=request_id(known) or reading.request_id,
         retry_after_ms=retry_after_ms,
+        cause=_cause(kind, status, reading, empty=not text.strip()),
         raw=excerpt(text, secrets),
     )
 
@@ -84,13 +87,16 @@ def from_event(data: str, request: str | None = None, secrets: Sequence[str] = (
     `request` is the request id of the response's headers, which the event may repeat.
     """
     reading = _read(data)
+    status = reading.status or 200
+    kind = _kind(status, reading)
     return Failure(
-        kind=_kind(reading.status or 200, reading),
+        kind=kind,
         message=_redacted(reading.message or "The stream reported an error.", secrets),
         status=200,
         type=reading.type,
         error_code=reading.code,
         request_id=request or reading.request_id,
+        cause=_cause(kind, status, reading, empty=not data.strip()),
         raw=excerpt(data, secrets),
     )
 
@@ -142,6 +148,38 @@ def _kind(status: int, reading: _Reading) -> FailureKind:
     if wrapper is not None and wrapper[1] in tables.WRAPPERS:
         return tables.WRAPPERS[wrapper[1]]
     return FailureKind.INVALID_REQUEST if 400 <= status < 500 else FailureKind.SERVER
+
+
+def _cause(kind: FailureKind, status: int, reading: _Reading, *, empty: bool) -> Cause | None:
+    """Return what the answer shows to be wrong below its kind, or None: nothing is guessed.
+
+    The API writes its envelope with every error, so that another body is somebody else's.
+    """
+    if 300 <= status < 400:
+        return Cause.REDIRECTED
+    by_words = tables.CAUSES_OF_CODES.get(reading.code or "")
+    if by_words is not None:
+        return by_words
+    stranger = reading.html or not (reading.structured or empty)
+    if stranger and kind is FailureKind.SERVER and status in {404, 405}:
+        return Cause.WRONG_ADDRESS
+    if status in tables.CAUSES_OF_STATUSES and not reading.structured:
+        return tables.CAUSES_OF_STATUSES[status]
+    if kind in tables.CAUSES_OF_KINDS:
+        return tables.CAUSES_OF_KINDS[kind]
+    if kind is FailureKind.AUTHENTICATION:
+        return Cause.GATEWAY_PAGE if reading.html else _key_trouble(reading.message)
+    if stranger:
+        return tables.CAUSES_OF_STRANGERS.get(kind)
+    if kind is FailureKind.PERMISSION and reading.type == "permission_error" and not reading.code:
+        return Cause.KEY_FORBIDDEN
+    return Cause.SERVER_ERROR if kind is FailureKind.SERVER and reading.structured else None
+
+
+def _key_trouble(message: str) -> Cause:
+    if tables.KEY_EXPIRED.search(message):
+        return Cause.KEY_EXPIRED
+    return Cause.KEY_MISSING if tables.KEY_MISSING.search(message) else Cause.KEY_REFUSED
 
 
 def _by_code(code: str | None) -> FailureKind | None:

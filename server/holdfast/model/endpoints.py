@@ -11,6 +11,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from holdfast.conversation.models import Endpoint
+from holdfast.settings import EndpointSetting, Kind
 
 _DOMAINS: Final[Mapping[str, Endpoint]] = {
     "anthropic.com": Endpoint.FIRST_PARTY,
@@ -18,6 +19,19 @@ _DOMAINS: Final[Mapping[str, Endpoint]] = {
     "googleapis.com": Endpoint.VERTEX,
     "azure.com": Endpoint.FOUNDRY,
 }
+
+
+def kind_at(setting: EndpointSetting) -> Endpoint:
+    """Return the kind of a further endpoint: what a person says of it, and of Anthropic's own the
+    address.
+    """
+    match setting.kind:
+        case Kind.ANTHROPIC:
+            return endpoint_of(setting.base_url)
+        case Kind.GATEWAY:
+            return Endpoint.GATEWAY
+        case Kind.COMPATIBLE:
+            return Endpoint.COMPATIBLE
 
 
 def endpoint_of(base_url: str | None) -> Endpoint:

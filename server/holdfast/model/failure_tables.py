@@ -12,6 +12,7 @@ from typing import Final
 
 import attrs
 
+from holdfast.session.causes import Cause
 from holdfast.session.failures import FailureKind
 
 REQUEST_ID_HEADERS: Final = (
@@ -158,9 +159,10 @@ STATUSES: Final[Mapping[int, FailureKind]] = {
 }
 
 # A page was written by something in between, so its 400 or 404 says nothing about the request.
+# A firewall's 403 is no word about the key: it passes with another network or a VPN.
 HTML_STATUSES: Final[Mapping[int, FailureKind]] = {
     status: kind for status, kind in STATUSES.items() if status not in {409, 425, 431}
-}
+} | {403: FailureKind.NETWORK}
 
 # LiteLLM names its own exception in the message when it quotes no body of the API.
 WRAPPERS: Final[Mapping[str, FailureKind]] = {
@@ -172,3 +174,42 @@ WRAPPERS: Final[Mapping[str, FailureKind]] = {
     "RateLimitError": FailureKind.RATE_LIMITED,
     "Timeout": FailureKind.TIMEOUT,
 }
+
+# -- causes, below the kinds -----------------------------------------------------------------------
+
+# Statuses that only a proxy or gateway gives, whatever it writes with them.
+CAUSES_OF_STATUSES: Final[Mapping[int, Cause]] = {
+    407: Cause.PROXY_LOGIN,
+    511: Cause.SIGN_IN_PAGE,
+    499: Cause.GATEWAY_TIMEOUT,
+    502: Cause.GATEWAY_PAGE,
+    522: Cause.GATEWAY_TIMEOUT,
+    524: Cause.GATEWAY_TIMEOUT,
+}
+
+CAUSES_OF_CODES: Final[Mapping[str, Cause]] = {"request_body_timeout": Cause.UPLOAD_STUCK}
+
+# Kinds that say who and why by themselves.
+CAUSES_OF_KINDS: Final[Mapping[FailureKind, Cause]] = {
+    FailureKind.OVERLOADED: Cause.OVERLOADED,
+    FailureKind.RATE_LIMITED: Cause.RATE_LIMITED,
+    FailureKind.SPEND_LIMIT: Cause.SPEND_LIMIT,
+    FailureKind.BILLING: Cause.BILLING,
+    FailureKind.MODEL_GONE: Cause.MODEL_GONE,
+}
+
+# What an answer without the API's envelope shows: the API always writes one.
+CAUSES_OF_STRANGERS: Final[Mapping[FailureKind, Cause]] = {
+    FailureKind.TOO_LARGE: Cause.TOO_LARGE_FOR_PROXY,
+    FailureKind.TIMEOUT: Cause.GATEWAY_TIMEOUT,
+    FailureKind.NETWORK: Cause.GATEWAY_PAGE,
+    FailureKind.PERMISSION: Cause.GATEWAY_PAGE,
+    FailureKind.SERVER: Cause.GATEWAY_PAGE,
+}
+
+KEY_EXPIRED: Final = re.compile(r"\bexpired\b", re.IGNORECASE)
+KEY_MISSING: Final = re.compile(
+    r"(?:key|token|authorization|header)s?\b.{0,30}\b(?:required|missing|not (?:set|provided))"
+    r"|\b(?:no|missing) (?:api[ -]?key|authentication|authorization|credentials|token)\b",
+    re.IGNORECASE,
+)

@@ -23,7 +23,8 @@ class ModelRequest:
     """One request, complete: what is in here is what is sent, in these bytes.
 
     `tools` are tool definitions in the API's shape, already normalised. `system` may be empty.
-    `first_byte_timeout_s` bounds the wait for an answer, `idle_cut_s` silence of the stream.
+    `first_byte_timeout_s` bounds the wait for an answer, `idle_cut_s` silence of the stream,
+    `progress_cut_s` a stream that brings heartbeats and nothing else.
     With `tools_allowed` False the tools are sent but may not be called. With
     `drop_mismatched_thinking` the API passes over thinking that is bound to another history instead
     of refusing it (R72). Without `cache_marks` nothing is marked for the prompt cache (R82).
@@ -39,6 +40,7 @@ class ModelRequest:
     max_output_tokens: int
     first_byte_timeout_s: float = 120.0
     idle_cut_s: float = 90.0
+    progress_cut_s: float = 600.0
     tools_allowed: bool = True
     drop_mismatched_thinking: bool = False
     cache_marks: bool = True
@@ -125,6 +127,20 @@ class Capabilities:
     compaction: bool = False
 
 
+@attrs.frozen
+class Probe:
+    """What a look at the endpoint found, which generates nothing and costs nothing.
+
+    `ok`: the endpoint answers, so that a request is worth sending; a refusal of the look itself
+    (a key, a path that a gateway does not have) is an answer too. `failure` is what it said or what
+    stood in the way, None when all was well. `latency_ms` is how long the answer took.
+    """
+
+    ok: bool
+    failure: Failure | None = None
+    latency_ms: int = 0
+
+
 class Model(Protocol):
     """A model behind an endpoint. Implementations are safe to share between sessions."""
 
@@ -151,6 +167,18 @@ class Model(Protocol):
 
     async def models(self) -> Sequence[Capabilities]:
         """Return the models that the endpoint has. Raises `ModelFailed`."""
+        ...
+
+    async def probe(self) -> Probe:
+        """Look whether the endpoint answers at all. Never a generation, bounded, never raises."""
+        ...
+
+    async def drop_connections(self) -> None:
+        """Forget pooled connections: the next request opens a new one, open streams go on.
+
+        For the moment when none of them can be trusted any more: the machine has slept, or the
+        network is another one. Never raises.
+        """
         ...
 
     async def close(self) -> None:

@@ -1,8 +1,9 @@
 """What a person is told while a session does not simply go on, and what can be done about it.
 
 Law: pure data. Every way of not going on has one row: tone, title, text and offers. What is said
-about a failure is its policy's (`failures.POLICIES`), never repeated here; the API's own words are
-`raw`, behind a click (P12). Nothing here changes by the clock: times are given, not counted.
+and offered about a failure is its cause's or its kind's (`failures.explain`), never repeated here;
+the API's own words are `raw`, behind a click (P12). Nothing here changes by the clock: times are
+given, not counted.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ from typing import Any, Final, Literal, TypeAlias
 
 import attrs
 
-from holdfast.session.failures import POLICIES, Failure, FailureKind, raw_words
+from holdfast.session.causes import Explanation, Offer
+from holdfast.session.failures import POLICIES, TRIED, Failure, FailureKind, explain, raw_words
 from holdfast.session.state import COMPACTION_CANCELLED, INTERRUPTED, NO_ROOM, Phase
 
 Tone: TypeAlias = Literal["info", "warning", "error"]
@@ -63,24 +65,25 @@ _CANCEL: Final = _Offer("Cancel", "holdfast.session.cancelCompaction")
 _SET_KEY: Final = _Offer("Set API key", "holdfast.credentials.set", asks=True)
 _OTHER_MODEL: Final = _Offer("Other model", "holdfast.model.select", asks=True)
 _EDIT: Final = _Offer("Edit prompt", "holdfast.session.rewind", asks=True)
-_DIAGNOSE: Final = _Offer("Diagnose", "holdfast.server.info", asks=True)
+_DIAGNOSE: Final = _Offer("Diagnose", "holdfast.doctor.run")
 
+_OFFERS: Final[Mapping[Offer, _Offer]] = {
+    Offer.RESUME: _CONTINUE,
+    Offer.SET_KEY: _SET_KEY,
+    Offer.OTHER_MODEL: _OTHER_MODEL,
+    Offer.EDIT: _EDIT,
+    Offer.DIAGNOSE: _DIAGNOSE,
+}
 _PAUSED: Final = (_CONTINUE, _OTHER_MODEL, _EDIT, _DIAGNOSE)
 _PAUSED_FOR: Final[Mapping[str, tuple[_Offer, ...]]] = {
-    FailureKind.AUTHENTICATION: (_SET_KEY, _CONTINUE, _OTHER_MODEL, _DIAGNOSE),
-    FailureKind.BILLING: (_CONTINUE, _SET_KEY, _OTHER_MODEL, _DIAGNOSE),
-    FailureKind.SPEND_LIMIT: (_CONTINUE, _SET_KEY, _OTHER_MODEL, _DIAGNOSE),
-    FailureKind.PERMISSION: (_SET_KEY, _OTHER_MODEL, _CONTINUE, _DIAGNOSE),
-    FailureKind.MODEL_GONE: (_OTHER_MODEL, _CONTINUE, _DIAGNOSE),
-    FailureKind.INVALID_REQUEST: (_EDIT, _OTHER_MODEL, _CONTINUE, _DIAGNOSE),
     INTERRUPTED: (_CONTINUE, _EDIT, _STOP),
     COMPACTION_CANCELLED: (_CONTINUE, _OTHER_MODEL, _STOP),
     NO_ROOM: (_OTHER_MODEL, _EDIT, _CONTINUE),
     STORAGE: (_DIAGNOSE,),
 }
-"""What is offered for the reason of a pause, the likeliest remedy first; others get `_PAUSED`."""
+"""What is offered for the reason of a pause that is no failure, the likeliest remedy first."""
 
-_POLICIES: Final = {kind.value: policy for kind, policy in POLICIES.items()}
+_KINDS: Final = {kind.value: kind for kind in FailureKind}
 
 _LABELS: Final[Mapping[Phase, str]] = {
     Phase.IDLE: "",
@@ -120,28 +123,49 @@ def paused(
     advice: str,
     due: int | None = None,
     failure: Failure | None = None,
+    probe: Failure | None = None,
 ) -> Banner:
-    """A person, or a probe that is `due`, must lift the cause. `failure`: the newest one."""
-    policy = _POLICIES.get(reason)
-    says, helps = (policy.says, policy.advice) if policy else (message, advice)
+    """A person, or a probe that is `due`, must lift the cause.
+
+    `failure`: the newest one. `probe`: what the last look at the endpoint met since.
+    """
+    known = _explained(reason, failure)
+    says, helps = (known.says, known.advice) if known else (message, advice)
     raw = raw_words(failure) if failure is not None and failure.kind.value == reason else None
-    offers = _actions(session_id, _PAUSED_FOR.get(reason, _PAUSED))
+    offers = _PAUSED_FOR.get(reason, _PAUSED)
+    if known is not None:
+        offers = tuple(_OFFERS[offer] for offer in known.actions)
+    actions = _actions(session_id, offers)
     if due is None:
-        return Banner("error", says.rstrip("."), helps, raw=raw, actions=offers)
+        return Banner("error", says.rstrip("."), helps, raw=raw, actions=actions)
     text = f"{says} {helps}"
-    return Banner("warning", "Paused, trying again", text, due, raw, offers)
+    if probe is not None and (now := explain(probe).says) != says:
+        text, raw = f"{text} Last look: {now}", raw_words(probe)
+    return Banner("warning", "Paused, trying again", text, due, raw, actions)
 
 
 def waiting(
     session_id: str, *, reason: str, attempt: int, due: int, failure: Failure | None
 ) -> Banner:
     """The same request is sent again at a known time."""
-    policy = _POLICIES.get(reason)
-    says = policy.says if policy else "The API did not answer."
+    known = _explained(reason, failure)
+    says = known.says if known else "The API did not answer."
     tries = f" Attempt {attempt}." if attempt > 1 else ""
     raw = raw_words(failure) if failure is not None else None
     text = f"{says}{tries} Nothing is lost."
-    return Banner("warning", "Trying again", text, due, raw, _actions(session_id, (_RETRY, _STOP)))
+    actions = _actions(session_id, (_RETRY, _STOP, _DIAGNOSE))
+    return Banner("warning", "Trying again", text, due, raw, actions)
+
+
+def _explained(reason: str, failure: Failure | None) -> Explanation | None:
+    """Return what is told of a reason that is a failure's kind; of the failure itself if known."""
+    kind = _KINDS.get(reason)
+    if kind is None:
+        return None
+    if failure is not None and failure.kind is kind:
+        return explain(failure)
+    policy = POLICIES[kind]
+    return Explanation(policy.says, policy.advice, TRIED[policy.remedy], policy.actions)
 
 
 def repairing(session_id: str, failure: Failure | None) -> Banner:

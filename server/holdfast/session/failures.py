@@ -13,6 +13,8 @@ from typing import Final
 import attrs
 import msgspec
 
+from holdfast.session.causes import CAUSES, Cause, Explanation, Offer
+
 
 class FailureKind(StrEnum):
     """What went wrong, grouped by what can be done about it (specification §4.1)."""
@@ -41,6 +43,7 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_de
 
     `status` is the HTTP status (200 for an `error` event inside a stream, None without headers).
     `retry_after_ms` is what the server asked for. `raw` is at most 4 KB of the original body.
+    `cause` is what was seen to be wrong, None when the kind says all that is known.
     """
 
     kind: FailureKind
@@ -50,6 +53,7 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_de
     error_code: str | None = None
     request_id: str | None = None
     retry_after_ms: int | None = None
+    cause: Cause | None = None
     raw: str = ""
 
 
@@ -75,7 +79,16 @@ class Policy:
     probe_ms: int | None
     says: str
     advice: str
+    actions: tuple[Offer, ...] = (Offer.RESUME, Offer.OTHER_MODEL, Offer.EDIT, Offer.DIAGNOSE)
 
+
+TRIED: Final[Mapping[Remedy, str]] = {
+    Remedy.RETRY: "The same request is sent again by itself.",
+    Remedy.CONTINUE: "What arrived is kept, and the turn goes on from there by itself.",
+    Remedy.RESHAPE: "The request is made to fit, and sent again.",
+    Remedy.ASK: "The turn waits; nothing is lost, and nothing is sent until you say so.",
+}
+"""What Holdfast does by itself about a failure, by the family of its answer."""
 
 POLICIES: Final[Mapping[FailureKind, Policy]] = {
     FailureKind.NETWORK: Policy(
@@ -126,6 +139,7 @@ POLICIES: Final[Mapping[FailureKind, Policy]] = {
         None,
         "A spend limit is reached.",
         "Raise the limit in the Console, then resume the turn.",
+        (Offer.RESUME, Offer.SET_KEY, Offer.OTHER_MODEL, Offer.DIAGNOSE),
     ),
     FailureKind.SERVER: Policy(
         Remedy.RETRY,
@@ -140,6 +154,7 @@ POLICIES: Final[Mapping[FailureKind, Policy]] = {
         None,
         "The API key is missing or was refused.",
         "Give a valid API key, in your editor or as ANTHROPIC_API_KEY; then resume the turn.",
+        (Offer.SET_KEY, Offer.RESUME, Offer.OTHER_MODEL, Offer.DIAGNOSE),
     ),
     FailureKind.BILLING: Policy(
         Remedy.ASK,
@@ -147,6 +162,7 @@ POLICIES: Final[Mapping[FailureKind, Policy]] = {
         None,
         "The account cannot be billed.",
         "Check Plans & Billing, then resume the turn.",
+        (Offer.RESUME, Offer.SET_KEY, Offer.OTHER_MODEL, Offer.DIAGNOSE),
     ),
     FailureKind.PERMISSION: Policy(
         Remedy.ASK,
@@ -154,6 +170,7 @@ POLICIES: Final[Mapping[FailureKind, Policy]] = {
         None,
         "The key may not use this resource.",
         "Use another key or model, then resume the turn.",
+        (Offer.SET_KEY, Offer.OTHER_MODEL, Offer.RESUME, Offer.DIAGNOSE),
     ),
     FailureKind.MODEL_GONE: Policy(
         Remedy.ASK,
@@ -161,20 +178,21 @@ POLICIES: Final[Mapping[FailureKind, Policy]] = {
         None,
         "The model is not available.",
         "Choose another model (setting holdfast.model), then resume the turn.",
+        (Offer.OTHER_MODEL, Offer.RESUME, Offer.DIAGNOSE),
     ),
     FailureKind.TOO_LONG: Policy(
         Remedy.RESHAPE,
         0,
         None,
         "The conversation does not fit the model's window.",
-        "The history is compacted and the request sent again.",
+        "Choose a model with a larger window or edit the prompt, then resume the turn.",
     ),
     FailureKind.TOO_LARGE: Policy(
         Remedy.RESHAPE,
         0,
         None,
         "The request has more bytes than the endpoint takes.",
-        "The history is compacted and the request sent again.",
+        "Take pictures or long texts out of the prompt, then resume the turn.",
     ),
     FailureKind.INVALID_REQUEST: Policy(
         Remedy.RESHAPE,
@@ -182,6 +200,7 @@ POLICIES: Final[Mapping[FailureKind, Policy]] = {
         None,
         "The API refused the request.",
         "Repair the session, edit the prompt, or choose another model; nothing is lost.",
+        (Offer.EDIT, Offer.OTHER_MODEL, Offer.RESUME, Offer.DIAGNOSE),
     ),
     FailureKind.UNREADABLE: Policy(
         Remedy.CONTINUE,
@@ -198,6 +217,24 @@ POLICIES: Final[Mapping[FailureKind, Policy]] = {
         "Nothing is lost; report this, then resume the turn.",
     ),
 }
+
+
+def explain(failure: Failure) -> Explanation:
+    """Return what is told of a failure: its cause's row, else its kind's. No reason is invented."""
+    policy = POLICIES[failure.kind]
+    tried = TRIED[policy.remedy]
+    if failure.cause is None or failure.cause is Cause.UNKNOWN:
+        return Explanation(policy.says, policy.advice, tried, policy.actions)
+    row = CAUSES[failure.cause]
+    return attrs.evolve(row, tried=tried, actions=row.actions or policy.actions)
+
+
+def told(failure: Failure) -> str:
+    """Return what was seen, and in brackets the words it was seen by, if they say more."""
+    says, words = explain(failure).says, failure.message
+    if not words or words in says:
+        return says
+    return words if words.startswith(says) else f"{says} ({words})"
 
 
 def raw_words(failure: Failure) -> str:

@@ -12,7 +12,7 @@ from typing import Literal, TypeAlias
 import attrs
 
 from holdfast.conversation.history import Block
-from holdfast.conversation.profile import DEFAULT, Profile
+from holdfast.session import bounds
 from holdfast.session.events import (
     AnyEvent,
     CommandEvidence,
@@ -26,39 +26,8 @@ from holdfast.session.events import (
 from holdfast.session.failures import Failure
 from holdfast.session.ladder import Case, Outcome
 
-
-@attrs.frozen
-class Limits:
-    """The bounds a session runs under; from settings and the model's capabilities.
-
-    Marks are fractions of the window. Times in milliseconds. `profile` is the grammar of the
-    session's model behind its endpoint; `tools` are the names of the tools there are, in the order
-    in which they are sent. `overhead_...` is the size of a request besides its messages.
-    """
-
-    model: str
-    window_tokens: int = 200_000
-    max_output_tokens: int = 32_000
-    soft_mark: float = 0.75
-    hard_mark: float = 0.92
-    keep_fraction: float = 0.2
-    overhead_tokens: int = 0
-    overhead_bytes: int = 0
-    retry_budget_ms: int = 600_000
-    retry_max_delay_ms: int = 60_000
-    continue_interrupted: bool = True
-    profile: Profile = DEFAULT
-    tools: tuple[str, ...] = ()
-
-
-@attrs.frozen
-class Env:
-    """Time, chance and bounds for one step. `jitter` is uniform in [0, 1)."""
-
-    session_id: str
-    now_ms: int
-    jitter: float
-    limits: Limits
+Limits: TypeAlias = bounds.Limits
+Env: TypeAlias = bounds.Env
 
 
 # -- inputs --------------------------------------------------------------------------------------
@@ -186,15 +155,33 @@ class Stop:
 @attrs.frozen
 class Resume:
     """A person lets a paused, waiting or held session go on now; with `paused_for` only a turn
-    that is paused for this reason.
+    that is paused for this reason. With `give_up` a request under way, of which nothing is heard,
+    is sent again.
     """
 
     paused_for: str | None = None
+    give_up: bool = False
 
 
 @attrs.frozen
 class Tick:
     """The timer that a `WakeAt` asked for went off, perhaps early, perhaps twice."""
+
+
+@attrs.frozen
+class Probed:
+    """The endpoint was looked at for the pause that began, or was put off, at `since_ms`.
+
+    `failure` is what stands in the way of a request, None when one is worth sending.
+    """
+
+    since_ms: int
+    failure: Failure | None = None
+
+
+@attrs.frozen
+class Woke:
+    """The machine has slept, or this process was stopped for a while."""
 
 
 @attrs.frozen
@@ -286,6 +273,8 @@ Input: TypeAlias = (
     | Stop
     | Resume
     | Tick
+    | Probed
+    | Woke
     | Restarted
     | CompactAsked
     | RungFailed
@@ -382,6 +371,13 @@ class WakeAt:
 
 
 @attrs.frozen
+class Probe:
+    """Look whether the endpoint answers, for the pause of `since_ms`; free, never a request."""
+
+    since_ms: int
+
+
+@attrs.frozen
 class PrepareCompaction:
     """Prepare a summary beside the session, beginning at the rung `first` and going down."""
 
@@ -406,6 +402,7 @@ Effect: TypeAlias = (
     | RunTool
     | KillTools
     | WakeAt
+    | Probe
     | PrepareCompaction
     | AbortCompaction
 )

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-from holdfast.session import compaction, mending, model_calls, tool_calls
+from holdfast.session import compaction, mending, model_calls, pausing, tool_calls
 from holdfast.session import events as ev
 from holdfast.session import inputs as inp
 from holdfast.session.phases import is_interrupted
@@ -87,6 +87,10 @@ def _resume(step: Step, given: inp.Resume) -> None:
             _go_on(step)
         case Phase.QUEUED:
             model_calls.next_turn(step, held_too=True)
+        case Phase.REQUESTING | Phase.STREAMING if given.give_up and step.state.requested:
+            step.want(inp.AbortModel())
+            step.emit(ev.ResponseCut(cause=ev.CutCause.GIVEN_UP))
+            model_calls.request(step)
         case _:
             pass
 
@@ -134,9 +138,37 @@ def _tick(step: Step, _given: inp.Tick) -> None:
     # A clock that shows a time before the wait began was set back; how far nobody knows (C09).
     if due.since_ms <= step.env.now_ms < due.retry_at_ms:
         step.want(inp.WakeAt(due.retry_at_ms))
+    elif state.pause is not None and pausing.is_probed(state.pause):
+        step.want(inp.Probe(state.pause.since_ms))
+    else:
+        step.emit(ev.TurnResumed(by="timer" if state.wait is not None else "probe"))
+        model_calls.request(step)
+
+
+def _probed(step: Step, given: inp.Probed) -> None:
+    """Go on when the endpoint answers; else look again later. The turn may wait otherwise now."""
+    pause = step.state.pause
+    if pause is None or pause.retry_at_ms is None or pause.since_ms != given.since_ms:
         return
-    step.emit(ev.TurnResumed(by="timer" if state.wait is not None else "probe"))
-    model_calls.request(step)
+    if given.failure is None:
+        step.emit(ev.TurnResumed(by="probe"))
+        model_calls.request(step)
+    else:
+        pausing.look_again_later(step, pause, given.failure)
+
+
+def _woke(step: Step, _given: inp.Woke) -> None:
+    """Do not wait for what a sleep has made pointless: the way to the API may be another one now.
+
+    A time that the API named stays.
+    """
+    state = step.state
+    failure = state.turn.failure if state.turn is not None else None
+    if failure is None or not pausing.passes_with_the_network(failure):
+        return
+    if state.wait is not None or (state.pause is not None and pausing.is_probed(state.pause)):
+        step.emit(ev.TurnResumed(by="wake"))
+        model_calls.request(step)
 
 
 def _restarted(step: Step, given: inp.Restarted) -> None:
@@ -225,6 +257,8 @@ _DECISIONS: Final[dict[type[Any], Callable[[Step, Any], None]]] = {
     inp.Resume: _resume,
     inp.Note: _note,
     inp.Tick: _tick,
+    inp.Probed: _probed,
+    inp.Woke: _woke,
     inp.Restarted: _restarted,
     inp.Arrived: _arrived,
     inp.Completed: _completed,

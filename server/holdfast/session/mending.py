@@ -16,7 +16,7 @@ from holdfast.session import inputs as inp
 from holdfast.session import refusals, sizes, view
 from holdfast.session.compaction import budget
 from holdfast.session.edits import edits_of, notes_of
-from holdfast.session.failures import POLICIES, Failure, FailureKind
+from holdfast.session.failures import Failure, FailureKind
 from holdfast.session.ladder import EXTRA_REQUESTS_MAX, Case, Outcome, Verdict
 from holdfast.session.pausing import pause
 from holdfast.session.rungs import Change, RepairRung, Scene, Sent
@@ -109,7 +109,7 @@ def give_up(step: Step, turn: Turn) -> None:
         if repair_id in step.state.repairs:
             step.emit(ev.RepairUndone(repair_id=repair_id))
     failure = turn.failure or Failure(kind=FailureKind.INVALID_REQUEST, message="")
-    pause(step, failure, POLICIES[failure.kind], None)
+    pause(step, failure, None)
 
 
 def _record(step: Step, turn: Turn, case: Case, outcome: Outcome) -> bool:

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from typing import Final
 
-from holdfast.session import compaction, mending, view
+from holdfast.session import compaction, failover, mending, view
 from holdfast.session import events as ev
 from holdfast.session import inputs as inp
 from holdfast.session import preflight as checks
 from holdfast.session.compaction import budget
 from holdfast.session.failures import POLICIES, Failure, FailureKind, Policy, Remedy
-from holdfast.session.pausing import pause
+from holdfast.session.pausing import pause, probe_delay_ms
 from holdfast.session.state import Phase, Turn
 from holdfast.session.step import Step
 
@@ -103,6 +103,8 @@ def failed(step: Step, given: inp.Failed) -> None:
         next_turn(step)
         return
     policy = POLICIES[failure.kind]
+    if failover.taken(step, failure):
+        return  # Another endpoint is asked in the next step.
     match policy.remedy:
         case Remedy.RETRY | Remedy.CONTINUE:
             _retry(step, turn, failure, policy)
@@ -110,10 +112,10 @@ def failed(step: Step, given: inp.Failed) -> None:
             mending.refused(step)
         case Remedy.RESHAPE:
             if turn.answer_tokens == room or turn.reshapes > RESHAPES_MAX:
-                _reshape(step, turn, failure, policy)
+                _reshape(step, turn, failure)
             # Else it is sent again, with the room for the answer that the API named (A24).
         case Remedy.ASK:
-            pause(step, failure, policy, None)
+            pause(step, failure, None)
 
 
 def went_on(step: Step, given: inp.Completed) -> bool:
@@ -150,8 +152,7 @@ def _retry(step: Step, turn: Turn, failure: Failure, policy: Policy) -> None:
         delay = max(failure.retry_after_ms, policy.base_ms // 2)
     since = now if turn.trouble_since_ms is None else turn.trouble_since_ms
     if now + delay - since > limits.retry_budget_ms:
-        probe = policy.probe_ms if policy.probe_ms is not None else limits.retry_max_delay_ms
-        pause(step, failure, policy, now + max(delay, probe))
+        pause(step, failure, now + probe_delay_ms(step, failure, policy))
         return
     at_ms = now + delay
     step.emit(
@@ -160,11 +161,11 @@ def _retry(step: Step, turn: Turn, failure: Failure, policy: Policy) -> None:
     step.want(inp.WakeAt(at_ms))
 
 
-def _reshape(step: Step, turn: Turn, failure: Failure, policy: Policy) -> None:
+def _reshape(step: Step, turn: Turn, failure: Failure) -> None:
     """Make the request smaller: in bytes by naming pictures only, in tokens by a compaction."""
     if turn.reshapes < RESHAPES_MAX:
         if failure.kind is FailureKind.TOO_LARGE and mending.fit(step, refused_for_size=True):
             return
         if compaction.start(step, "overflow", blocking=True):
             return
-    pause(step, failure, policy, None)
+    pause(step, failure, None)

@@ -30,6 +30,7 @@ ALLOWED: Final[Mapping[type[ev.Event], frozenset[Phase]]] = {
     ev.RequestFailed: frozenset({Phase.REQUESTING}),
     ev.RetryScheduled: frozenset({Phase.REQUESTING, Phase.REPAIRING}),
     ev.TurnPaused: TURN_PHASES - {Phase.STREAMING},
+    ev.ProbeFailed: frozenset({Phase.PAUSED}),
     ev.TurnResumed: frozenset({Phase.PAUSED, Phase.WAITING}),
     ev.ToolAuthorised: _TOOL_PHASES,
     ev.QuestionAsked: _TOOL_PHASES,

@@ -93,7 +93,8 @@ class Turn:
     `refusals` counts how often the request itself was refused since the last progress;
     `examining` is whether it is being found out why; `repairs` are what was changed for it.
     `answer_tokens` is the room that the API said there is for the answer. `insisted`: a person
-    wants the request sent although by our count it does not fit.
+    wants the request sent although by our count it does not fit. `left` are the endpoints that were
+    given up for another one. `probes` counts the looks at the endpoint since the last progress.
     """
 
     turn_id: str
@@ -108,6 +109,8 @@ class Turn:
     repairs: list[str] = attrs.Factory(list)
     answer_tokens: int | None = None
     insisted: bool = False
+    left: list[str] = attrs.Factory(list)
+    probes: int = 0
 
 
 @attrs.define
@@ -133,13 +136,18 @@ class OpenResponse:
 
 @attrs.frozen
 class Pause:
-    """Why a turn is paused and what may be done."""
+    """Why a turn is paused and what may be done.
+
+    `retry_at_ms` is when it tries by itself whether it can go on; it waits for that since
+    `since_ms`. `probe` is what stood in the way when it last tried.
+    """
 
     reason: str
     message: str
     advice: str
     retry_at_ms: int | None
     since_ms: int
+    probe: Failure | None = None
 
 
 @attrs.frozen
@@ -286,13 +294,15 @@ class SessionState:
     `dropping` asks the API to pass over thinking that is bound elsewhere; `left_out` are tools that
     the API refused. `tried` are the rungs of the ladder that were taken (head, rung, place,
     fragment), whatever became of them. `learned` and `body_bytes_max` are limits that refusals
-    taught. `chunks` are summaries of parts of the history by their key, for every later try.
+    taught. `endpoint` is who answers, "" the first. `chunks` are summaries of parts of the history
+    by their key, for every later try.
     """
 
     title: str = ""
     system: str = ""
     workspace_uri: str | None = None
     model: str | None = None
+    endpoint: str = ""
     parent_id: str | None = None
     archived: bool = False
     seq: int = 0

@@ -41,6 +41,7 @@ _CUTS: Final = {
         "The context window was full and your previous reply ended above; the earlier part of "
         "the conversation has been compacted since."
     ),
+    CutCause.GIVEN_UP: "Nothing more was heard and your previous reply ended above.",
 }
 
 

@@ -10,6 +10,7 @@ from holdfast.settings.declarations import (
     StreamSettings,
     default_data_dir,
 )
+from holdfast.settings.endpoints import DEFAULT_ENDPOINT, EndpointSetting, Kind
 from holdfast.settings.readers import (
     Answer,
     Continue,
@@ -21,9 +22,12 @@ from holdfast.settings.readers import (
 from holdfast.settings.sources import Problem
 
 __all__ = [
+    "DEFAULT_ENDPOINT",
     "Answer",
     "CompactionSettings",
     "Continue",
+    "EndpointSetting",
+    "Kind",
     "Method",
     "PermissionRule",
     "Price",

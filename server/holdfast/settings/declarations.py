@@ -14,7 +14,9 @@ from typing import Any, Final, TypeVar
 
 import attrs
 
+from holdfast.settings import endpoints as places
 from holdfast.settings import readers
+from holdfast.settings.endpoints import EndpointSetting
 from holdfast.settings.readers import Continue, Method, PermissionRule, Price, Reader, WrongValue
 from holdfast.settings.sources import SECTION, Fields, Problem, Reading
 
@@ -57,25 +59,36 @@ class CompactionSettings:
 
 @attrs.frozen(kw_only=True)
 class StreamSettings:
-    """How long a stream may be silent, in seconds, until a person is told, and until it is cut."""
+    """How long a stream may be silent, in seconds, until a person is told, and until it is cut.
+
+    A stream that lives but brings nothing of an answer is cut after `progress_cut_s`. An answer to
+    a small request must begin within `first_byte_s`; a large one gets more time.
+    """
 
     idle_warn_s: float = _setting("idleWarnSeconds", 10.0, readers.number(0.1, 3_600))
     idle_cut_s: float = _setting(
         "idleCutSeconds", 90.0, readers.number(0.1, 3_600), above="idle_warn_s"
     )
+    progress_cut_s: float = _setting("progressCutSeconds", 600.0, readers.number(0.1, 86_400))
+    first_byte_s: float = _setting("firstByteSeconds", 120.0, readers.number(0.1, 3_600))
 
 
 @attrs.frozen(kw_only=True)
 class RetrySettings:
     """How long one wait between retries may be, and all of them together, in seconds.
 
-    Progress resets the budget. A turn that has spent it is paused, never failed (P3).
+    Progress resets the budget. A turn that has spent it is paused, never failed (P3), and looks
+    ever more rarely, at most `probe_max_s` apart, whether the endpoint answers again. After
+    `failover_s` of trouble the next endpoint of the fail-over list answers instead, if there is
+    one.
     """
 
     max_delay_s: float = _setting("maxDelaySeconds", 60.0, readers.number(0.1, 3_600))
     budget_s: float = _setting(
         "budgetSeconds", 600.0, readers.number(0.1, 86_400), above="max_delay_s"
     )
+    probe_max_s: float = _setting("probeMaxSeconds", 300.0, readers.number(0.1, 86_400))
+    failover_s: float = _setting("failoverSeconds", 60.0, readers.number(0, 86_400))
 
 
 def default_data_dir() -> Path:
@@ -90,8 +103,9 @@ class Settings:
     """All settings, checked.
 
     Token counts are the model's. `context_window_tokens` overrides what the model says of itself;
-    None leaves it alone. Without `prices` no cost is shown. `base_url` has no slash at its end;
-    both paths are absolute.
+    None leaves it alone. Without `prices` no cost is shown. `base_url` has no slash at its end and
+    is the endpoint `default`; `endpoints` are more, and `failover` names those that stand in for
+    each other, in order. Both paths are absolute.
     """
 
     model: str = _setting("model", "claude-opus-5-5", readers.name)
@@ -110,6 +124,8 @@ class Settings:
     continue_interrupted: Continue = _setting(  # noqa: RUF009 (an enumeration is immutable)
         "continueInterrupted", Continue.ALWAYS, readers.continue_interrupted
     )
+    endpoints: tuple[EndpointSetting, ...] = _setting("endpoints", (), places.endpoints)
+    failover: tuple[str, ...] = _setting("failover", (), places.failover)
     compaction: CompactionSettings = CompactionSettings()
     stream: StreamSettings = StreamSettings()
     retry: RetrySettings = RetrySettings()
@@ -136,6 +152,7 @@ class Settings:
         if window is not None:
             output = min(DEFAULT_OUTPUT_TOKENS, window // 4)
             reading.given.setdefault("maxOutputTokens", output)
+        reading.drop_unknown_endpoints()
         data_dir = reading.path(
             environ, "HOLDFAST_DATA_DIR", readers.absolute_path, default_data_dir
         )

@@ -16,6 +16,7 @@ from typing import Any, Final, TypeAlias
 
 import attrs
 
+from holdfast.settings.endpoints import unknown
 from holdfast.settings.readers import HIDDEN, WrongValue, clipped, shown
 
 SECTION: Final = "holdfast"
@@ -63,6 +64,8 @@ class Reading:
                     instead = "the model's own limit is used"
                 case () if wire == "prices":
                     instead = "no price is used, so no cost is shown"
+                case () if wire in ("endpoints", "failover"):
+                    instead = "no other endpoint is used"
                 case ():
                     instead = "no rule is used, so you are asked about every call"
                 case used:
@@ -91,6 +94,17 @@ class Reading:
             elif value != []:
                 message = f"{name} must be an object; its defaults are used."
                 self.problems.append(Problem(name, shown(value), message))
+
+    def drop_unknown_endpoints(self) -> None:
+        """Leave names of endpoints that there are not out of the fail-over list, and say so."""
+        named = self.given.get("failover", ())
+        missing = unknown(named, self.given.get("endpoints", ()))
+        if not missing:
+            return
+        self.given["failover"] = tuple(each for each in named if each not in missing)
+        full = f"{SECTION}.failover"
+        message = f"{full} names endpoints that {SECTION}.endpoints has not; they are left out."
+        self.problems.append(Problem(full, shown(", ".join(missing)), message))
 
     def path(
         self,

@@ -9,6 +9,7 @@ never stumbled over (D02).
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
@@ -18,12 +19,16 @@ from holdfast.conversation.history import ASSISTANT
 from holdfast.transcripts.imported import Note, NoteKind
 from holdfast.transcripts.rows import Row
 
+BETWEEN_MAX: Final = 20
+"""How many records may have lost the id of their message between two that have it."""
+
 
 @attrs.define
 class Chain:
     """The rows of the main track in file order, and the parent of each by key.
 
-    `said_until` is the last line on which something is said, be it for a second time.
+    `said_until` is the last line on which something is said, be it for a second time. `pieces` are
+    the records of the assistant that lost the id of their message, with that id.
     """
 
     records: tuple[Row, ...]
@@ -31,6 +36,7 @@ class Chain:
     parents: dict[str, str | None]
     said_until: int
     spoken: dict[str, str | None] = attrs.field(factory=dict)
+    pieces: dict[str, str] = attrs.field(factory=dict)
 
     def spoken_parent(self, key: str) -> Row | None:
         """Return the nearest record above `key` that speaks or is a compaction boundary."""
@@ -64,14 +70,52 @@ def build(rows: Iterable[Row], notes: list[Note]) -> Chain:
     """Link the records of the main track; a file of a sub-agent only has that track."""
     everything = [row for row in rows if row.key]
     main = [record for record in everything if not record.sidechain]
-    if not any(record.speaks for record in main):
+    if _are_strays(main, everything):
         main = everything
     elif left_out := len(everything) - len(main):
         notes.append(Note("left out", f"{left_out} records of sub-agents"))
     unique = _unique(main, notes)
     by_key = {record.key: record for record in unique}
     said_until = max((record.line for record in main if record.speaks), default=0)
-    return Chain(tuple(unique), by_key, _parents(unique, by_key, notes), said_until)
+    made = Chain(tuple(unique), by_key, _parents(unique, by_key, notes), said_until)
+    made.pieces.update(_lost_pieces(made))
+    return made
+
+
+def _are_strays(main: Sequence[Row], everything: Sequence[Row]) -> bool:
+    """Say whether a file is a sub-agent's, and `main` what does not say whose record it is."""
+    speaking = [record for record in main if record.speaks]
+    if not all(record.trackless for record in speaking):
+        return False
+    return 2 * len(speaking) <= sum(record.speaks for record in everything)
+
+
+def _lost_pieces(chain: Chain) -> Iterator[tuple[str, str]]:
+    """Yield the records between two pieces of a message that share an id with no other record.
+
+    The assistant says nothing else there, so they are pieces of it that lost its id.
+    """
+    spoken = [record for record in chain.records if record.role == ASSISTANT]
+    counts = Counter(record.message_id for record in spoken if record.message_id)
+    begun: set[str] = set()
+    for record in spoken:
+        if counts[record.message_id] < 2:
+            continue
+        if record.message_id not in begun:
+            begun.add(record.message_id)
+            continue
+        between: list[str] = []
+        above = chain.spoken_parent(record.key)
+        while above is not None and above.message_id != record.message_id:
+            lost = above.role == ASSISTANT and counts[above.message_id] < 2
+            if len(between) == BETWEEN_MAX or not (lost or above.answers):
+                break
+            if lost:
+                between.append(above.key)
+            above = chain.spoken_parent(above.key)
+        else:
+            if above is not None:
+                yield from ((key, record.message_id) for key in between)
 
 
 def _unique(records: Sequence[Row], notes: list[Note]) -> list[Row]:

@@ -32,6 +32,7 @@ from holdfast.transcripts.index import Progress
 from holdfast.transcripts.opened import Opened, Said, open_transcript
 from holdfast.transcripts.rows import Row
 from holdfast.transcripts.sparse import Sparse
+from holdfast.transcripts.wording import said_of
 
 FORMAT: Final = "claude-code"
 MENDED_BY_CLAUDE_CODE: Final = frozenset({"R5", "R22", "R39", "R40", "R71", "R71a", "R71c"})
@@ -282,7 +283,7 @@ def _of_grammar(opened: Opened, sparse: Sparse) -> Iterator[Finding]:
         row = row_of(said, finding)
         action = actions.get((finding.rule, said.message.origin), MENDED)
         action = TO_COMPACT if finding.rule in left else action
-        yield _finding(row, finding.rule, _severity(said, finding, row), finding.detail, action)
+        yield _finding(row, finding.rule, _severity(said, finding, row), said_of(finding), action)
 
 
 def _actions(sparse: Sparse) -> Mapping[tuple[str, str], str]:

@@ -16,6 +16,7 @@ from holdfast.transcripts import findings, formats
 from holdfast.transcripts.findings import UNDECIDED, Finding, Report, Severity
 from holdfast.transcripts.imported import ImportedHistory
 from holdfast.transcripts.sparse import NEXT
+from holdfast.transcripts.wording import said_of
 
 _TORN: Final = {"codex": "D06", "messages": "D20"}
 _NOTE: Final = "note"
@@ -74,6 +75,6 @@ def _of_grammar(messages: History) -> Iterator[Finding]:
             line=int(line) if origin.startswith("line:") else 0,
             start=0,
             stop=0,
-            message=found.detail,
+            message=said_of(found),
             repair="is mended when it is imported",
         )

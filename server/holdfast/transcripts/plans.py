@@ -72,11 +72,42 @@ def plan(opened: Opened, sparse: Sparse, *, close: bool = False) -> Plan:
     hangs.update(opened.cut_off_by)
     rows = opened.by_key.items() if opened.side_keys else ()
     kept = frozenset(key for key, row in rows if opened.leads_back(row))
+    _string(opened, made, hangs)
     if opened.said:
         _mend_messages(sparse, made, hangs, frozenset() if close else open_calls(opened))
     _name(opened, made, hangs)
     _hang(opened, made, hangs, kept)
     return made
+
+
+def _string(opened: Opened, made: Plan, hangs: dict[str, str | None]) -> None:
+    """Hang results whose calls were lost above what was said next, which may not follow them.
+
+    Results of known calls are found wherever they hang.
+    """
+    called = {tool_id for said in opened.said for row in said.rows for tool_id in row.calls}
+    strays: list[str] = []
+    for said in opened.said:
+        row = said.rows[0]
+        if row.answers and called.isdisjoint(row.answers):
+            strays.append(row.key)
+        elif strays and not row.is_attachment:
+            below = _first(said, hangs).key
+            for key in strays:
+                if key not in _above(below, hangs):
+                    hangs[key], hangs[below] = hangs[below], key
+                    made.ties.append((key, below))
+            strays = []
+
+
+def _above(key: str, hangs: Mapping[str, str | None]) -> set[str]:
+    """Return the records above one."""
+    found: set[str] = set()
+    above = hangs.get(key)
+    while above is not None and above not in found:
+        found.add(above)
+        above = hangs.get(above)
+    return found
 
 
 # -- messages --------------------------------------------------------------------------------------

@@ -139,10 +139,20 @@ def edits(
     closing = edits_of(opened, sparse, plan(opened, sparse, close=True), report.findings)
     if report.healthy:
         return tuple(attrs.evolve(edit, left_alone=True) for edit in closing)
-    if not open_calls(opened):
+    open_ids = open_calls(opened)
+    if not open_ids:
         return closing
-    made = edits_of(opened, sparse, plan(opened, sparse), report.findings)
+    left = frozenset(_left_open(sparse, open_ids))
+    mended = [found for found in report.findings if (found.rule, found.line) not in left]
+    made = edits_of(opened, sparse, plan(opened, sparse), mended)
     return _with_more(made, closing)
+
+
+def _left_open(sparse: Sparse, open_ids: frozenset[str]) -> Iterator[tuple[str, int]]:
+    """Yield the rule and the line of the findings that are about calls at the very end alone."""
+    for broken in sparse.broken:
+        if broken.rule == "R40" and broken.message is not None and open_ids.issuperset(broken.ids):
+            yield broken.rule, row_of(sparse.opened.said[broken.message], broken).line
 
 
 def _with_more(made: Sequence[Edit], closing: Sequence[Edit]) -> tuple[Edit, ...]:

@@ -83,7 +83,8 @@ class Row(msgspec.Struct, gc=False):
 
     `line` counts from 1; `start` and `stop` are the byte offsets of its line, `piece` its place
     among the records of that line. `key` is the record's own id, made unique, or `line:<n>`; it is
-    empty for bookkeeping. `twice` says that the same record stands earlier in the file.
+    empty for bookkeeping. `twice` says that the same record stands earlier in the file, `trackless`
+    that it does not say whether it is a sub-agent's.
     `tool_ids` are the ids of its calls, or those that its results answer.
     """
 
@@ -107,6 +108,7 @@ class Row(msgspec.Struct, gc=False):
     is_summary: bool = False
     is_meta: bool = False
     twice: bool = False
+    trackless: bool = False
     has_todos: bool = False
     block_index: int | None = None
     boundary: Boundary | None = None
@@ -184,6 +186,8 @@ def row(entry: Entry, names: Names, line: int, start: int, stop: int, piece: int
         parent is None,
         entry.isSidechain is True,
     )
+    if entry.isSidechain is None:
+        made.trackless = True
     if entry.subtype:
         made.subtype = names[entry.subtype]
     if said:
@@ -270,6 +274,8 @@ def entry_of(record: Mapping[str, Any]) -> Entry:
         setattr(made, name, text_field(record, _FILE_NAMES.get(name, name)))
     for name in _FLAGS:
         setattr(made, name, record.get(name) is True)
+    if not isinstance(record.get("isSidechain"), bool):
+        made.isSidechain = None
     index = record.get("apiBlockIndex")
     made.apiBlockIndex = index if isinstance(index, int) else None
     if isinstance(record.get("todos"), list):

@@ -22,6 +22,7 @@ from holdfast.conversation.repair import Repaired, repair
 from holdfast.conversation.rules import validate
 from holdfast.conversation.rules.media import totals
 from holdfast.media import fitting
+from holdfast.transcripts.index import gc_paused
 from holdfast.transcripts.opened import Opened
 from holdfast.transcripts.skeleton import Skeleton
 
@@ -33,6 +34,8 @@ UNBOUNDED: Final = attrs.evolve(PROFILE, body_bytes_max=sys.maxsize)
 """The same without a limit for the body, whose size is counted apart (R7)."""
 MEDIA_RULES: Final = ("R59", "R60", "R61")
 """What a picture breaks that could be made such that the API takes it."""
+BESIDE: Final = (-1, 0, 1, 2)
+"""A message is mostly mended where it stands, or beside: these are read at once."""
 
 
 @attrs.define(eq=False, slots=False)
@@ -85,7 +88,8 @@ class Sparse:
     def broken(self) -> tuple[Finding, ...]:
         """What the rules find in the messages as they stand in the file."""
         history = (*map(self.message, range(len(self.opened.said))), NEXT)
-        found = validate(history, UNBOUNDED)
+        with gc_paused():
+            found = validate(history, UNBOUNDED)
         return (*self._body_size(), *found)
 
     def _body_size(self) -> Iterator[Finding]:
@@ -100,7 +104,8 @@ class Sparse:
         Raises `OSError`.
         """
         if open_ids not in self._mended:
-            self._mended[open_ids] = self._repaired(open_ids)
+            with gc_paused():
+                self._mended[open_ids] = self._repaired(open_ids)
         return self._mended[open_ids]
 
     def _repaired(self, open_ids: frozenset[str]) -> Repaired:
@@ -109,7 +114,12 @@ class Sparse:
         if self.has_too_large_media:
             profile = PROFILE
             self.load(range(len(self.opened.said)))
-        self.load(f.message for f in self.broken if f.message is not None)
+        self.load(
+            max(f.message + step, 0)
+            for f in self.broken
+            if f.message is not None
+            for step in BESIDE
+        )
         while True:
             history = self.history
             done = repair(history, profile=profile, open_ids=open_ids)

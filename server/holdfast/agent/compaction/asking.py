@@ -15,12 +15,12 @@ import attrs
 
 from holdfast.agent import requests
 from holdfast.agent.compaction.task import Task, silence_s
-from holdfast.agent.services import Services
 from holdfast.conversation import tokens
 from holdfast.conversation.history import Block, user
 from holdfast.model import port
 from holdfast.model.compaction import billed
 from holdfast.session import events as ev
+from holdfast.session.causes import Cause
 from holdfast.session.compaction.acceptance import Unacceptable
 from holdfast.session.failures import Failure, FailureKind
 
@@ -58,14 +58,14 @@ def input_tokens(request: port.ModelRequest) -> int:
 
 
 async def ask(
-    request: port.ModelRequest, services: Services, received: Callable[[int], None]
+    request: port.ModelRequest, model: port.Model, received: Callable[[int], None]
 ) -> Said:
     """Send a request and return its answer. `received` hears of each estimate of its tokens.
 
     Raises `ModelFailed`, or `Unacceptable` as soon as a tool is called.
     """
     try:
-        return await _ask(request, services, received)
+        return await _ask(request, model, received)
     except (port.ModelFailed, Unacceptable):
         raise
     except Exception as error:
@@ -75,12 +75,12 @@ async def ask(
 
 
 async def _ask(
-    request: port.ModelRequest, services: Services, received: Callable[[int], None]
+    request: port.ModelRequest, model: port.Model, received: Callable[[int], None]
 ) -> Said:
     parts: list[str] = []
     length = 0
     block: Block | None = None
-    async with services.model.stream(request) as items:
+    async with model.stream(request) as items:
         async for item in items:
             match item:
                 case port.BlockDelta(kind="text"):
@@ -96,7 +96,9 @@ async def _ask(
                     return Said(said.strip(), item.stop_reason, block, _paid(item))
                 case _:
                     pass
-    cut = Failure(kind=FailureKind.CUT, message="The stream ended without an end.")
+    cut = Failure(
+        kind=FailureKind.CUT, message="The stream ended without an end.", cause=Cause.CUT_STREAM
+    )
     raise port.ModelFailed(cut)
 
 

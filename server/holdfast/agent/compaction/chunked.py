@@ -163,7 +163,8 @@ class _Pool:
         request = self._request(chunk)
         size, began_ms = asking.input_tokens(request), world.now_ms()
         try:
-            said = await asking.ask(request, self._run.services, lambda _tokens: None)
+            model = self._run.services.model_at(self._run.task.endpoint)
+            said = await asking.ask(request, model, lambda _tokens: None)
             acceptance.check(said.text, said.stop_reason, self._bar(chunk))
         except Unacceptable as bad:
             self._run.unacceptable(bad, size, world.now_ms() - began_ms)

@@ -81,7 +81,8 @@ async def _tried(
         asked = request(fault)
         size, began_ms = asking.input_tokens(asked), world.now_ms()
         try:
-            said = await asking.ask(asked, run.services, _arriving(run))
+            model = run.services.model_at(run.task.endpoint)
+            said = await asking.ask(asked, model, _arriving(run))
             acceptance.check(said.text, said.stop_reason, run.task.bar)
         except Unacceptable as bad:
             fault = bad.reason

@@ -36,11 +36,11 @@ SILENCE_MAX_S: Final = 120.0
 class Task:
     """What a compaction covers and what it is made with. Sizes in tokens.
 
-    `output_tokens` is the room for an answer, and `output_tokens_max` what it may grow to.
-    `previous` stands for what came before `messages`. `on_demand` is the request that the API's own
-    compaction takes, None where there is none. `input_tokens_max` is how much one request for a
-    summary may hold, `failed` counts the tries that did not hold, `chunks` are summaries that are
-    there already.
+    `model` is asked for at `endpoint`. `output_tokens` is the room for an answer, and
+    `output_tokens_max` what it may grow to. `previous` stands for what came before `messages`.
+    `on_demand` is the request that the API's own compaction takes, None where there is none.
+    `input_tokens_max` is how much one request for a summary may hold, `failed` counts the tries
+    that did not hold, `chunks` are summaries that are there already.
     """
 
     compaction_id: str
@@ -59,6 +59,7 @@ class Task:
     on_demand: port.ModelRequest | None
     failed: Mapping[ev.Rung, int]
     chunks: Mapping[str, str]
+    endpoint: str = ""
 
     @classmethod
     def of(
@@ -93,6 +94,7 @@ class Task:
             on_demand=_on_demand(state, started, services, capabilities),
             failed=dict(running.failed) if running is not None else {},
             chunks=dict(state.chunks),
+            endpoint=state.endpoint,
         )
 
     @property

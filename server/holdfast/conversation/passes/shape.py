@@ -22,6 +22,7 @@ from holdfast.conversation.rules.flaws import Flaw
 from holdfast.conversation.rules.matrix import has_user_citations, role_flaws
 from holdfast.conversation.rules.pairing import error_flaws
 from holdfast.conversation.rules.schema import shape_flaws
+from holdfast.conversation.rules.traits import is_plain
 from holdfast.conversation.turns import is_signed_thinking
 
 NAME_CHARS_MAX: Final = 64
@@ -57,6 +58,8 @@ def shape_blocks(history: History, context: Context, log: Log) -> History:
 def _flaws(block: Block, role: Role, profile: Profile) -> tuple[Flaw, ...]:
     if block.type in THINKING_BLOCKS and role == ASSISTANT and _leaves(block, profile):
         return ()  # its own pass leaves it out: thinking is never cast
+    if is_plain(block, role, profile):
+        return ()
     found = shape_flaws(block, role, profile) + role_flaws(block, role, profile)
     found = tuple(flaw for flaw in found if flaw.rule != "R45")
     if block.type == "tool_result" and role == USER:

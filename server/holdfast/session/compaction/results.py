@@ -18,7 +18,7 @@ from holdfast.session import inputs as inp
 from holdfast.session import view
 from holdfast.session.compaction import budget, clearing, facts, planning
 from holdfast.session.compaction.endings import end_pointless, running_of
-from holdfast.session.failures import POLICIES, FailureKind
+from holdfast.session.failures import FailureKind
 from holdfast.session.pausing import pause
 from holdfast.session.state import Compaction, RunningCompaction, SessionState
 from holdfast.session.step import Step
@@ -171,4 +171,4 @@ def _pointless(step: Step, running: RunningCompaction) -> None:
     if running.started.trigger != "overflow" or failure is None:
         return
     if failure.kind in {FailureKind.TOO_LONG, FailureKind.TOO_LARGE}:
-        pause(step, failure, POLICIES[failure.kind], None)
+        pause(step, failure, None)

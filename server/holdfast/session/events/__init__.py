@@ -38,6 +38,7 @@ from holdfast.session.events.responses import (
     BlockFinished,
     BlockStarted,
     CutCause,
+    ProbeFailed,
     RequestFailed,
     RequestStarted,
     ResponseCut,
@@ -49,6 +50,8 @@ from holdfast.session.events.responses import (
     Usage,
 )
 from holdfast.session.events.sessions import (
+    DiagnosisRecorded,
+    EndpointSelected,
     HistoryImported,
     HistoryRepaired,
     HistoryRewound,
@@ -88,7 +91,9 @@ AnyEvent: TypeAlias = (
     | SessionRenamed
     | SessionArchived
     | ModelSelected
+    | EndpointSelected
     | SessionRecovered
+    | DiagnosisRecorded
     | HistoryImported
     | MessageImported
     | HistoryRepaired
@@ -108,6 +113,7 @@ AnyEvent: TypeAlias = (
     | RequestFailed
     | RetryScheduled
     | TurnPaused
+    | ProbeFailed
     | TurnResumed
     | ToolAuthorised
     | QuestionAsked
@@ -156,6 +162,8 @@ __all__ = [
     "CompactionStarted",
     "CompactionUndone",
     "CutCause",
+    "DiagnosisRecorded",
+    "EndpointSelected",
     "Event",
     "FileEvidence",
     "HistoryImported",
@@ -164,6 +172,7 @@ __all__ = [
     "MessageEdit",
     "MessageImported",
     "ModelSelected",
+    "ProbeFailed",
     "PromptAccepted",
     "QuestionAnswered",
     "QuestionAsked",

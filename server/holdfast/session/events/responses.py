@@ -19,6 +19,7 @@ class CutCause(StrEnum):
     WINDOW_FULL = "windowFull"
     STOPPED = "stopped"
     RESTART = "restart"
+    GIVEN_UP = "givenUp"
 
 
 class RequestStarted(Event, frozen=True):
@@ -141,7 +142,20 @@ class TurnPaused(Event, frozen=True):
     retry_at_ms: int | None = None
 
 
-class TurnResumed(Event, frozen=True):
-    """A paused or waiting turn goes on."""
+class ProbeFailed(Event, frozen=True):
+    """The endpoint was looked at for a paused turn, which cannot go on yet.
 
-    by: Literal["user", "timer", "probe"]
+    `failure` is what stood in the way; the next look is at `retry_at_ms` (wall clock).
+    """
+
+    LAZY: ClassVar[bool] = True
+    failure: Failure
+    retry_at_ms: int
+
+
+class TurnResumed(Event, frozen=True):
+    """A paused or waiting turn goes on: a person wants it, its time has come, the endpoint answers
+    again, or the machine has slept.
+    """
+
+    by: Literal["user", "timer", "probe", "wake"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import msgspec
 
 from holdfast.conversation.history import Role
@@ -40,11 +42,38 @@ class ModelSelected(Event, frozen=True):
     model: str | None
 
 
+class EndpointSelected(Event, frozen=True):
+    """Later requests go to `endpoint`; "" is the first one. There `model` is asked for (None means
+    the setting's default), which that endpoint calls `there`.
+
+    `reason` is `user`, `failover` (the endpoint before did not answer, and the person's list named
+    this one) or `back` (a person went back to the first); `said` is what changes by it.
+    """
+
+    endpoint: str
+    model: str | None
+    reason: Literal["user", "failover", "back"]
+    there: str = ""
+    said: str = ""
+
+
 class SessionRecovered(Event, frozen=True):
     """A new owner opened a session whose owner had gone while it was in `phase`."""
 
     phase: str
     generation: int
+
+
+class DiagnosisRecorded(Event, frozen=True):
+    """The way to the endpoint was examined for a turn that waits. Changes nothing of the turn.
+
+    `verdict` is `healthy` or the cause; `report` is all that was looked at, in Markdown.
+    """
+
+    verdict: str
+    says: str
+    advice: str
+    report: str = ""
 
 
 class HistoryImported(Event, frozen=True):

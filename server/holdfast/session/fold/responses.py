@@ -214,7 +214,7 @@ def _smaller(known: int | None, said: int | None) -> int | None:
 
 
 def _progress(turn: Turn) -> None:
-    turn.attempts, turn.trouble_since_ms = 0, None
+    turn.attempts, turn.trouble_since_ms, turn.probes = 0, None, 0
     turn.refusals = 0
     turn.insisted = False
     turn.repairs.clear()
@@ -235,14 +235,34 @@ def paused(state: SessionState, event: ev.TurnPaused, _seq: int, at_ms: int) -> 
     state.pause = Pause(event.reason, event.message, event.advice, event.retry_at_ms, at_ms)
 
 
+def probe_failed(state: SessionState, event: ev.ProbeFailed, _seq: int, at_ms: int) -> None:
+    """Wait on, until the next look."""
+    if state.turn is not None:
+        state.turn.probes += 1
+    if state.pause is not None:
+        state.pause = attrs.evolve(
+            state.pause, retry_at_ms=event.retry_at_ms, since_ms=at_ms, probe=event.failure
+        )
+
+
 def resumed(state: SessionState, event: ev.TurnResumed, _seq: int, _at: int) -> None:
-    """Go on; a person also resets the budget."""
+    """Go on; a person also resets the budget, and time that was slept through is not counted."""
     no_room = state.pause is not None and state.pause.reason == NO_ROOM
     state.pause = state.wait = None
-    if state.turn is not None and event.by == "user":
-        _progress(state.turn)
-        state.turn.insisted = no_room
-        state.tried.clear()  # Whoever asks again wants all of it tried again.
+    turn = state.turn
+    if turn is None:
+        return
+    match event.by:
+        case "user":
+            _progress(turn)
+            turn.insisted = no_room
+            state.tried.clear()  # Whoever asks again wants all of it tried again.
+        case "wake":
+            turn.attempts, turn.trouble_since_ms, turn.probes = 0, None, 0
+        case "probe":
+            turn.probes += 1
+        case "timer":
+            pass
 
 
 def _open_response(state: SessionState) -> OpenResponse:

@@ -29,7 +29,23 @@ def archived(state: SessionState, event: ev.SessionArchived, _seq: int, _at: int
 
 def model_selected(state: SessionState, event: ev.ModelSelected, _seq: int, _at: int) -> None:
     """Use another model from now on: what was found out about sizes was the other one's."""
-    state.model = event.model
+    _answered_by(state, event.model)
+
+
+def endpoint_selected(state: SessionState, event: ev.EndpointSelected, _seq: int, _at: int) -> None:
+    """Have another endpoint answer: its limits are not known yet, and its trouble begins anew."""
+    turn = state.turn
+    if turn is not None:
+        turn.attempts, turn.refusals, turn.trouble_since_ms = 0, 0, None
+        turn.left = [*turn.left, state.endpoint] if event.reason == "failover" else []
+    state.endpoint = event.endpoint
+    state.learned.clear()
+    state.body_bytes_max = None
+    _answered_by(state, event.model)
+
+
+def _answered_by(state: SessionState, model: str | None) -> None:
+    state.model = model
     state.latch = None
     state.compaction_tried_at = 0
     state.calibration = Calibration()

@@ -81,7 +81,9 @@ def _rewound(state: ItemsState, event: ev.HistoryRewound, seq: int, at_ms: int) 
 _HANDLERS: Final[dict[type[ev.Event], Callable[[ItemsState, Any, int, int], None]]] = {
     ev.SessionCreated: _created,
     ev.ModelSelected: notices.model_selected,
+    ev.EndpointSelected: notices.endpoint_selected,
     ev.SessionRecovered: notices.recovered,
+    ev.DiagnosisRecorded: notices.diagnosed,
     ev.HistoryImported: notices.imported,
     ev.MessageImported: history.message_imported,
     ev.HistoryRepaired: notices.repaired,

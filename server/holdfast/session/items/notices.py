@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from holdfast.session import events as ev
-from holdfast.session.failures import POLICIES, Remedy, raw_words
+from holdfast.session.failures import POLICIES, Remedy, explain, raw_words
 from holdfast.session.items import titles
 from holdfast.session.items.shapes import Action, Level, NoticeItem
 from holdfast.session.items.state import ItemsState, Trouble
@@ -69,7 +69,7 @@ def request_failed(state: ItemsState, event: ev.RequestFailed, seq: int, at_ms: 
         state.trouble = Trouble(known.item_id, event.failure, known.attempts + 1)
         _show_trouble(state, "")
         return
-    says = POLICIES[event.failure.kind].says
+    says = explain(event.failure).says
     detail = raw_words(event.failure)
     item_id = put(state, seq, at_ms, "requestFailed", "warning", says, detail)
     state.trouble = Trouble(item_id, event.failure, 1)
@@ -146,14 +146,13 @@ def _show_trouble(state: ItemsState, then: str, level: Level = "warning") -> Non
     notice = state.items.get(trouble.item_id, NoticeItem) if trouble else None
     if trouble is None or notice is None:
         return
-    policy = POLICIES[trouble.failure.kind]
-    if level == "warning" and policy.remedy is Remedy.ASK:
+    if level == "warning" and POLICIES[trouble.failure.kind].remedy is Remedy.ASK:
         level = "error"
     state.change(
         notice,
         code="requestFailed",
         level=level,
-        text=f"{policy.says} {then}".strip(),
+        text=f"{explain(trouble.failure).says} {then}".strip(),
         detail=titles.shown_detail(raw_words(trouble.failure)),
         actions=(),
     )
@@ -201,6 +200,27 @@ def model_selected(state: ItemsState, event: ev.ModelSelected, seq: int, at_ms: 
     """Show who answers from here on."""
     words = f"Model: {event.model}" if event.model else "Model: the one of the settings"
     put(state, seq, at_ms, "modelSelected", "info", words)
+
+
+def endpoint_selected(state: ItemsState, event: ev.EndpointSelected, seq: int, at_ms: int) -> None:
+    """Show which endpoint answers from here on, and what changes by it."""
+    name = event.endpoint or "default"
+    by_itself = event.reason == "failover"
+    words = f"Endpoint: {name}"
+    if by_itself:
+        words = f"The endpoint before does not answer. The turn goes on at {name}."
+    back: tuple[Action, ...] = ()
+    if event.endpoint:
+        back = (action(state, "Go Back", "holdfast.model.select", endpoint="default"),)
+    level: Level = "warning" if by_itself else "info"
+    put(state, seq, at_ms, "endpointSelected", level, words, event.said, back)
+
+
+def diagnosed(state: ItemsState, event: ev.DiagnosisRecorded, seq: int, at_ms: int) -> None:
+    """Show what an examination found."""
+    level: Level = "info" if event.verdict == "healthy" else "warning"
+    words = f"{event.says} {event.advice}".strip()
+    put(state, seq, at_ms, "diagnosis", level, words, event.report)
 
 
 def recovered(state: ItemsState, event: ev.SessionRecovered, seq: int, at_ms: int) -> None:
