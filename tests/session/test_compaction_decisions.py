@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import attrs
 import pytest
 
-from holdfast.conversation.history import text
+from holdfast.conversation.history import Block, Role, text
 from holdfast.session import events as ev
 from holdfast.session import inputs as inp
 from holdfast.session import view
@@ -29,6 +31,12 @@ from session.compacting import (
     wanted,
 )
 from session.harness import World
+
+ROLES: Final[tuple[Role, ...]] = ("user", "assistant")
+
+
+def imported(role: Role, block: Block) -> ev.MessageImported:
+    return ev.MessageImported(role=role, content=ev.raw_blocks((block,)))
 
 
 def started(world: World) -> list[str]:
@@ -340,6 +348,24 @@ def test_C06_a_try_that_took_too_long_teaches_to_ask_for_less(
     failed(world, reason, size=size)
     known = world.state.learned.get("m")
     assert (known.summary_tokens if known else None) == learned
+
+
+# -- a history that was broken meanwhile -----------------------------------------------------------
+
+
+@pytest.mark.parametrize("held", [False, True], ids=["beside the session", "before a request"])
+def test_P5_a_broken_history_is_mended_before_a_compaction_begins(*, held: bool) -> None:
+    world = filled()
+    if held:
+        world.give(inp.CompactAsked())
+        world.give(inp.CancelCompaction())
+    before = len(world.journal)
+    orphan = Block.of({"type": "tool_use", "id": "toolu_1", "name": "run", "input": {}})
+    more = [imported(role, text(about(1_000))) for _ in range(5) for role in ROLES]
+    world.give(inp.Note((imported("user", text("Look.")), imported("assistant", orphan), *more)))
+    world.submit("And now?")
+    kinds = [type(record.event) for record in world.journal[before:]]
+    assert kinds.index(ev.HistoryRepaired) < kinds.index(ev.CompactionStarted)
 
 
 # -- a person --------------------------------------------------------------------------------------

@@ -110,12 +110,6 @@ def _answered(step: Step, given: inp.Answered) -> None:
     tool_calls.answered(step, given)
 
 
-def _compact_asked(step: Step, given: inp.CompactAsked) -> None:
-    if step.state.turn is None:
-        model_calls.preflight(step)  # A cut is only legal in a history that is.
-    compaction.asked(step, given)
-
-
 def _note(step: Step, given: inp.Note) -> None:
     busy = step.state.turn is not None
     paused = step.state.phase is Phase.PAUSED
@@ -270,7 +264,7 @@ _DECISIONS: Final[dict[type[Any], Callable[[Step, Any], None]]] = {
     inp.TraceFound: tool_calls.trace_found,
     inp.Ran: tool_calls.ran,
     inp.Answered: _answered,
-    inp.CompactAsked: _compact_asked,
+    inp.CompactAsked: compaction.asked,
     inp.RungFailed: compaction.rung_failed,
     inp.ChunkReady: compaction.chunk_ready,
     inp.CompactionReady: compaction.ready,

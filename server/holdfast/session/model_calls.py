@@ -9,10 +9,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from holdfast.session import compaction, failover, mending, view
+from holdfast.session import compaction, failover, mending, soundness
 from holdfast.session import events as ev
 from holdfast.session import inputs as inp
-from holdfast.session import preflight as checks
 from holdfast.session.compaction import budget
 from holdfast.session.failures import POLICIES, Failure, FailureKind, Policy, Remedy
 from holdfast.session.pausing import pause, probe_delay_ms
@@ -50,29 +49,13 @@ def request(step: Step) -> None:
     compaction.commit_prepared(step)
     if compaction.make_room(step):
         return
-    preflight(step, sending=True)
+    compaction.recast(step)
+    soundness.ensure(step, sending=True)
     mending.fit(step)
     model = state.model or step.env.limits.model
     attempt = turn.attempts + 1
     step.emit(ev.RequestStarted(turn_id=turn.turn_id, attempt=attempt, model=model))
     step.want(inp.CallModel(turn.turn_id, attempt, model))
-
-
-def preflight(step: Step, *, sending: bool = False) -> None:
-    """Repair the history if a rule is broken; the repair is a record, made once (design §4).
-
-    What is checked is the view. When the whole history is in order and the view still is not - a
-    repair gave a result to a call that a compaction hides - the view itself is mended.
-    """
-    state = step.state
-    profile = step.env.limits.profile
-    compaction.recast(step)
-    for part in (lambda: state.messages, lambda: view.messages(state)):
-        if not checks.check(view.messages(state), profile, sending=sending):
-            return
-        event, _ = checks.mend(part(), f"r_{state.seq + 1}", profile, sending=sending)
-        if event is not None:
-            step.emit(event)
 
 
 def failed(step: Step, given: inp.Failed) -> None:

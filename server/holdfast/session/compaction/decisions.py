@@ -12,8 +12,9 @@ from typing import Final, Literal, TypeAlias
 
 from holdfast.session import events as ev
 from holdfast.session import inputs as inp
-from holdfast.session import view
+from holdfast.session import soundness, view
 from holdfast.session.compaction import budget, clearing, planning
+from holdfast.session.compaction.blocks import recast
 from holdfast.session.compaction.commits import commit_prepared
 from holdfast.session.compaction.endings import end, end_pointless, pause_for_room, running_of
 from holdfast.session.compaction.results import prepared
@@ -168,6 +169,8 @@ def start_in_background(step: Step) -> None:
     heavy = budget.is_heavy(state, limits, step.body_bytes)
     if (context < soft and not heavy) or _is_latched(state, limits, context, GROWTH_SHARE):
         return
+    if state.turn is None:
+        _make_sound(step)  # In a turn each request has done that.
     thrashes = state.latch is None and _is_thrashing(state, soft)
     if thrashes or not start(step, "auto", blocking=False, context=context):
         _say_pointless(step, context)
@@ -185,6 +188,7 @@ def make_room(step: Step) -> bool:
         return False
     over = budget.is_over_window(state, limits, context)
     if not _is_in_vain(state, limits, context, over=over):
+        _make_sound(step)
         thrashes = not over and state.latch is None and _is_thrashing(state, hard)
         if not thrashes and start(step, "auto", blocking=True, context=context):
             return state.phase is Phase.COMPACTING
@@ -194,6 +198,12 @@ def make_room(step: Step) -> bool:
         return False
     pause_for_room(step)
     return True
+
+
+def _make_sound(step: Step) -> None:
+    """Mend the history before it is cut: a cut is only legal in a history that is."""
+    recast(step)
+    soundness.ensure(step)
 
 
 def _is_in_vain(state: SessionState, limits: inp.Limits, context: int, *, over: bool) -> bool:
@@ -237,6 +247,8 @@ def _say_pointless(step: Step, context: int) -> None:
 
 def asked(step: Step, given: inp.CompactAsked) -> None:
     """A person asks for a compaction; a turn under way goes on (B17)."""
+    if step.state.turn is None:
+        _make_sound(step)
     start(step, "manual", blocking=False, instructions=given.instructions)
 
 
