@@ -41,13 +41,6 @@ MODEL_CALLS_MAX = 12
 """Requests for one compaction at most: two tries of each rung, and of some chunks."""
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def nursery() -> AsyncIterator[Nursery]:
-    found = await Nursery.open()
-    yield found
-    await found.close()
-
-
 @pytest_asyncio.fixture(loop_scope="module")
 async def scene(nursery: Nursery, tmp_path: Path) -> AsyncIterator[Compacting]:
     async with compacting(nursery, tmp_path) as found:

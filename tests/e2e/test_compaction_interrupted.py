@@ -50,13 +50,6 @@ POINTS = {
 }
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def nursery() -> AsyncIterator[Nursery]:
-    found = await Nursery.open()
-    yield found
-    await found.close()
-
-
 @pytest_asyncio.fixture(loop_scope="module")
 async def scene(nursery: Nursery, tmp_path: Path) -> AsyncIterator[Compacting]:
     async with compacting(nursery, tmp_path, compaction=PATIENT) as found:

@@ -35,13 +35,6 @@ WAITS = "echo $1 >> runs; while [ ! -e go ]; do sleep 0.02; done; echo the last 
 """A command that waits for a sign, so that the test decides what it outlives."""
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def nursery() -> AsyncIterator[Nursery]:
-    found = await Nursery.open()
-    yield found
-    await found.close()
-
-
 @pytest_asyncio.fixture(loop_scope="module")
 async def scene(nursery: Nursery, tmp_path: Path) -> AsyncIterator[Compacting]:
     async with compacting(nursery, tmp_path) as found:

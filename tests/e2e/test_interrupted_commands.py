@@ -27,13 +27,6 @@ COMMAND = (
 """A command that waits for a sign, so that the test decides what it outlives."""
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def nursery() -> AsyncIterator[Nursery]:
-    found = await Nursery.open()
-    yield found
-    await found.close()
-
-
 @attrs.define
 class Scene:
     """A session whose server was killed while its command waited for the sign."""

@@ -67,13 +67,6 @@ async def endpoints(
         yield Endpoints(stack, nursery, tmp_path_factory.mktemp("servers"))
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def nursery() -> AsyncIterator[Nursery]:
-    found = await Nursery.open()
-    yield found
-    await found.close()
-
-
 @pytest_asyncio.fixture(loop_scope="module")
 async def scene(endpoints: Endpoints, tmp_path: Path) -> Scene:
     return await endpoints.scene("firstParty", tmp_path)

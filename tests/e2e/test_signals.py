@@ -6,12 +6,10 @@ import asyncio
 import json
 import signal
 from collections import Counter
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import pytest_asyncio
 
 from e2e.nursery import Nursery
 from e2e.server import Server, start
@@ -22,13 +20,6 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 END_LIMIT_S = 15.0
 STOPPED_S = 1.3
 """Longer than the stream's idle limit in these tests, shorter than any lease's."""
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def nursery() -> AsyncIterator[Nursery]:
-    found = await Nursery.open()
-    yield found
-    await found.close()
 
 
 def script(name: str) -> list[dict[str, Any]]:

@@ -22,11 +22,8 @@ from typing import Any, Final
 
 import attrs
 
-from differential.comparison import refusal_of
-from differential.histories import Request
-from holdfast.conversation.history import Block, History, Message, to_wire, user
+from holdfast.conversation.history import Block, History
 from holdfast.conversation.profile import ANY_TOOLS
-from holdfast.conversation.repair import repair as repaired_history
 from holdfast.conversation.rules import validate
 from holdfast.transcripts import tree
 from holdfast.transcripts.bodies import opened
@@ -35,12 +32,10 @@ from holdfast.transcripts.findings import MENDED_BY_CLAUDE_CODE, Severity, check
 from holdfast.transcripts.index import TranscriptIndex
 from holdfast.transcripts.repairing import repair
 from transcripts.mutants import Mutant, Original, mutant
+from transcripts.sendable import NEXT, refused
 
 CORPUS: Final = Path(__file__).parents[1] / "corpora" / "claude-code"
 KEPT_MIN: Final = 0.999
-NEXT: Final = user("And now?")
-TOO_LONG: Final = "R89"
-"""A long session is no damaged one: Claude Code compacts it."""
 OPEN_CALL: Final = "R40"
 """Calls at the very end get a result from Claude Code."""
 _NO_WORDS: Final = frozenset({"type", "id", "tool_use_id", "signature", "data", "media_type"})
@@ -120,30 +115,6 @@ def lost_of(intact: Sequence[str], history: History) -> list[str]:
     return [text for text, count in missing.items() for _ in range(count) if text not in everything]
 
 
-def is_refused(history: History) -> str:
-    """Return why the simulator refuses a history with a prompt behind it; empty: it does not.
-
-    Signatures of real sessions are none of the simulator's, so thinking is left out.
-    """
-    messages = [m for m in to_wire(tuple(map(_unthinking, history))) if m["content"]]
-    tools = [{"name": name, "input_schema": {"type": "object"}} for name in sorted(_tools(history))]
-    refused = refusal_of(Request("claude-sonnet-4-5", messages, tools=tools))
-    return "" if refused is None or refused.rule == TOO_LONG else str(refused)
-
-
-def _tools(history: History) -> Iterator[str]:
-    blocks = [block for message in history for block in message.blocks]
-    calls = {block.text_of("name") for block in blocks if block.type == "tool_use"}
-    parts = [block.get("content") for block in blocks if block.type == "tool_result"]
-    items = [item for content in parts if isinstance(content, list) for item in content]
-    yield from calls | {item["tool_name"] for item in items if item["type"] == "tool_reference"}
-
-
-def _unthinking(message: Message) -> Message:
-    kept = tuple(block for block in message.blocks if "thinking" not in block.type)
-    return Message(message.role, kept, message.origin)
-
-
 # -- one mutant ------------------------------------------------------------------------------------
 
 
@@ -191,9 +162,9 @@ def _wrong(path: Path, output: Path, again: Path, history: History, *, healthy: 
     broken = {found.rule for found in validate((*history, NEXT), ANY_TOOLS)} if history else set()
     if not broken <= allowed:
         return f"the grammar finds {sorted(broken - allowed)}"
-    refused = is_refused(repaired_history((*history, NEXT), profile=ANY_TOOLS).history)
-    if refused:
-        return f"the simulator refuses it: {refused}"
+    refusal = refused(history)
+    if refusal:
+        return f"the simulator refuses it: {refusal}"
     if repair(output, output=again).repairs or again.read_bytes() != output.read_bytes():
         return "a second repair changes it"
     return ""
