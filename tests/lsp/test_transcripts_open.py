@@ -80,6 +80,16 @@ def worker_ids() -> set[int]:
     }
 
 
+async def torn_one(wire: Wire, folder: Path, story: list[bytes]) -> Path:
+    """Open a session whose last line is torn, and wait until that is shown."""
+    path = folder / "a.jsonl"
+    path.write_bytes(torn(story))
+    await wire.initialize({})
+    opens(wire, path)
+    await until_shown(wire, [("D07", len(story))])
+    return path
+
+
 @pytest.fixture
 def story() -> list[bytes]:
     return damages.lines_of(damages.story().bytes())
@@ -119,11 +129,7 @@ async def test_a_session_that_is_being_written_is_followed(
 async def test_what_was_saved_is_judged_as_it_was_saved(
     wire: Wire, tmp_path: Path, story: list[bytes]
 ) -> None:
-    path = tmp_path / "a.jsonl"
-    path.write_bytes(torn(story))
-    await wire.initialize({})
-    opens(wire, path)
-    await until_shown(wire, [("D07", len(story))])
+    path = await torn_one(wire, tmp_path, story)
     types(wire, path, 2, b"".join(story).decode())
     path.write_bytes(b"".join(story))
     wire.send(method="textDocument/didSave", params=uri(path))
@@ -143,11 +149,7 @@ async def test_a_text_that_was_never_saved_is_judged_instead_of_its_file(
 async def test_a_closed_document_leaves_no_diagnostics(
     wire: Wire, tmp_path: Path, story: list[bytes]
 ) -> None:
-    path = tmp_path / "a.jsonl"
-    path.write_bytes(torn(story))
-    await wire.initialize({})
-    opens(wire, path)
-    await until_shown(wire, [("D07", len(story))])
+    path = await torn_one(wire, tmp_path, story)
     wire.send(method="textDocument/didClose", params=uri(path))
     await until_shown(wire, [])
 
