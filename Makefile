@@ -38,6 +38,11 @@ NPM := npm --loglevel=error --no-audit --no-fund
 HAS_NPM := $(shell command -v npm)
 HAS_NODE_22 := $(filter true,$(shell node -p 'parseInt(process.versions.node) >= 22' 2>/dev/null))
 CLIENT_NPM := $(if $(HAS_NODE_22),,PATH="$(EDITOR_PATH):$$PATH") $(NPM)
+
+# Real gateways, each in a place of its own. They are no part of Holdfast, its suite or its CI.
+GATEWAYS := .venv-gateways/.installed
+GATEWAY_MODULES := tests/gateways/node_modules/.installed
+
 # What it prints is shown only when it fails.
 QUIETLY := $(CURDIR)/.ci/quietly env
 
@@ -108,6 +113,18 @@ crashes: $(DEV) ## set up, then kill servers under load and compare (POINTS=1000
 	@$(BIN)/python tests/e2e/crash_campaign.py --points $(or $(POINTS),1000) \
 		--workers $(or $(WORKERS),2) --seed $(or $(SEED),1)
 
+.PHONY: weather
+weather: $(DEV) ## set up, then measure faults on the way at the default limits (25 minutes of waiting; ONLY="name" for one)
+	@echo "weather: every fault on the way to the API, at the limits that people have"
+	@PYTHONPATH=tests $(BIN)/python -m e2e.weather_campaign $(if $(ONLY),"$(ONLY)")
+	@$(MAKE) survival
+
+.PHONY: suspended
+suspended: $(DEV) ## set up, then stop servers for five minutes in the middle of everything (ONLY="name" for one)
+	@echo "suspended: servers that do not run for five minutes, and for a night"
+	@PYTHONPATH=tests $(BIN)/python -m e2e.suspended_campaign $(if $(ONLY),"$(ONLY)")
+	@$(MAKE) survival
+
 .PHONY: survival
 survival: $(DEV) ## set up, then write docs/survival.md from what the tests play
 	@echo "survival: writing docs/survival.md"
@@ -119,6 +136,13 @@ failures: $(DEV) ## set up, then write docs/failures.md from the server's tables
 	@echo "failures: writing docs/failures.md"
 	@PYTHONPATH=tests $(BIN)/python -m session.failures_page > docs/failures.md.new
 	@mv docs/failures.md.new docs/failures.md
+
+.PHONY: doctors
+doctors: $(DEV) ## set up, then plant every fault before the doctor at its default limit, and write docs/doctor.md
+	@echo "doctors: examining what is planted, side by side; it waits more than it computes"
+	@PYTHONPATH=tests $(BIN)/python -m network.doctor_campaign
+	@PYTHONPATH=tests $(BIN)/python -m network.doctor_page > docs/doctor.md.new
+	@mv docs/doctor.md.new docs/doctor.md
 
 .PHONY: simulate
 simulate: $(DEV) ## set up, then crash the core at random, deterministically (SEEDS=n SECONDS=s SEED=n STEPS=n)
@@ -137,18 +161,25 @@ mutants: $(DEV) ## set up, then damage real transcripts and repair them (N=10000
 	@PYTHONPATH=tests $(BIN)/python -m transcripts.mutant_campaign --mutants $(or $(N),10000) \
 		--seed $(or $(SEED),1) $(if $(SECONDS),--seconds $(SECONDS))
 
+.PHONY: gateways
+gateways: $(DEV) $(GATEWAYS) $(GATEWAY_MODULES) ## set up, then play sessions behind real gateways (ARGS="..."; RECORD=1 to write down their words)
+	@$(if $(RECORD),echo "gateways: writing down what they answer (tests/model/gateway_answers.json)")
+	@$(if $(RECORD),PYTHONPATH=tests $(BIN)/python -m gateways.record)
+	@echo "gateways: sessions behind LiteLLM and claude-code-router"
+	@$(BIN)/python -m pytest tests/gateways/real_gateways.py $(ARGS)
+
 .PHONY: lock
 lock: $(DEV) ## pin the dependencies anew from pyproject.toml (UPGRADE=1 for the newest ones)
 	@echo "lock: pinning what the server needs (requirements/lock.txt)"
 	@$(COMPILE) $(if $(UPGRADE),--upgrade) --output-file requirements/lock.txt pyproject.toml
 	@echo "lock: pinning what developing it needs (requirements/dev.txt)"
-	@$(COMPILE) $(if $(UPGRADE),--upgrade) --extra dev --constraint requirements/lock.txt \
-		--output-file requirements/dev.txt pyproject.toml
+	@$(COMPILE) $(if $(UPGRADE),--upgrade) --extra dev --extra bedrock --extra vertex --extra foundry \
+		--constraint requirements/lock.txt --output-file requirements/dev.txt pyproject.toml
 
 .PHONY: clean
 clean: ## remove .venv, what npm installed, what was built and all caches
 	@echo "clean: removing .venv, node_modules, builds and caches"
-	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist
+	@rm -rf $(VENV) $(dir $(GATEWAYS)) $(dir $(GATEWAY_MODULES)) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist
 	@rm -rf $(CLIENT)/node_modules $(CLIENT)/dist $(CLIENT)/dist-test $(CLIENT)/server $(VSIX)
 	@rm -rf $(EDITORS)/node_modules $(EDITORS)/node/node_modules
 	@find server tests -name __pycache__ -type d -prune -exec rm -rf {} +
@@ -211,4 +242,16 @@ $(EDITOR_MODULES): $(EDITORS)/package.json $(EDITORS)/package-lock.json $(EDITOR
 	@echo "e2e: installing VS Code (code-server) and the browser's driver (five minutes the first time)"
 	@cd $(EDITORS) && PATH="$(EDITOR_PATH):$$PATH" npm_config_nodedir="$(dir $(EDITOR_PATH))" \
 		npm_config_unsafe_perm=true $(QUIETLY) $(NPM) ci
+	@touch $@
+
+$(GATEWAYS): requirements/gateways.txt
+	@echo "gateways: installing LiteLLM (three minutes the first time)"
+	@$(PYTHON) -m venv --clear $(@D)
+	@$(@D)/bin/python -m pip --disable-pip-version-check --no-input -qq install --no-deps --requirement $<
+	@touch $@
+
+$(GATEWAY_MODULES): tests/gateways/package.json tests/gateways/package-lock.json
+	@test -n "$(HAS_NPM)" || { echo "gateways: npm and Node 20 or newer are needed; try: apt-get install npm" >&2; exit 1; }
+	@echo "gateways: installing claude-code-router"
+	@cd tests/gateways && $(QUIETLY) $(NPM) ci
 	@touch $@

@@ -11,7 +11,8 @@ const SAVE_TIMEOUT_MS = 5_000;
 const FOUND_MAX = 50;
 const SCHEME = "holdfast-diff";
 const WHAT = { proposed: "proposed change", applied: "change", unknown: "change, outcome unknown" };
-const PAGES = { covered: "/Compacted part.md", summary: "/Summary.md" };
+const PAGES = { covered: "Compacted part", summary: "Summary" };
+const READER = "vscode.markdown.preview.editor";
 const PREVIEW = { needsConfirmation: true, label: "Holdfast: apply code" };
 const EXCLUDED = "**/{node_modules,.git,.venv,__pycache__}/**";
 
@@ -41,8 +42,12 @@ export async function showDiff(server: Server, call: Call): Promise<void> {
   await run("vscode.diff", left, right, `${path.split("/").at(-1)} (${WHAT[state]})`, { preview: true });
 }
 
-const page = (of: Compacted, part: "covered" | "summary") =>
-  vscode.Uri.from({ scheme: SCHEME, path: PAGES[part], query: JSON.stringify({ ...of, part }) });
+const markdown = (title: string, of: object) =>
+  vscode.Uri.from({ scheme: SCHEME, path: `/${title}.md`, query: JSON.stringify(of) });
+const page = (of: Compacted, part: "covered" | "summary") => markdown(PAGES[part], { ...of, part });
+
+/** A text of Markdown as a person would read it. */
+export const showPage = (title: string, text: string) => run("vscode.openWith", markdown(title, { text }), READER);
 
 /** What a compaction covers, to be read. */
 export const showCompacted = (of: Compacted) => vscode.window.showTextDocument(page(of, "covered"), { preview: true });
@@ -55,7 +60,8 @@ export const compareCompacted = (of: Compacted) =>
 export const provideTexts = (server: Server): vscode.Disposable =>
   vscode.workspace.registerTextDocumentContentProvider(SCHEME, {
     provideTextDocumentContent: async ({ query }) => {
-      const { side, ...of } = JSON.parse(query);
+      const { side, text, ...of } = JSON.parse(query);
+      if (text) return text;
       if (side) return (await server.request("holdfast.tool.diff", of))[side as "before" | "after"] ?? "";
       return (await server.request("holdfast.session.compactionText", of)).text;
     },

@@ -9,13 +9,13 @@ import { onSelectionChanged } from "./launch/interpreter";
 import { registerBridges } from "./participant";
 import { notifyOfQuestions } from "./questions";
 import { Server } from "./server";
+import { LAUNCH_SETTINGS } from "./settings";
 import { registerCommands } from "./sessions/commands";
 import { Sessions } from "./sessions/model";
 import { showStatus, showTree } from "./sessions/tree";
 
 const USED = "holdfast.used";
 const HEAD = new vscode.Range(0, 0, 20, 0);
-const LAUNCH_SETTINGS = ["holdfast.server", "holdfast.python", "holdfast.environment"];
 
 /** Of Claude Code; what is wrong with it is said while it is looked at. */
 const isTranscript = (document: vscode.TextDocument) =>
@@ -43,12 +43,11 @@ export async function activate(context: vscode.ExtensionContext): Promise<void> 
   own(server.onConnected(() => memory.update(USED, true)));
   own(vscode.workspace.onDidGrantWorkspaceTrust(() => restart("the folder is trusted now")));
   own(vscode.workspace.onDidChangeConfiguration((change) =>
-    LAUNCH_SETTINGS.some((name) => change.affectsConfiguration(name)) && restart("a setting of the launch changed")));
+    LAUNCH_SETTINGS.some((it) => change.affectsConfiguration(`holdfast.${it}`)) && restart("its launch changed")));
   log.info(`Holdfast ${extension.packageJSON.version}, trusted folder: ${vscode.workspace.isTrusted}`);
   own(vscode.workspace.onDidOpenTextDocument((document) => isTranscript(document) && server.start()));
   // Where it was used before, unfinished turns go on by themselves; elsewhere nothing is started.
-  const needed = memory.get(USED) || view.visible || vscode.workspace.textDocuments.some(isTranscript);
-  if (needed) void server.start();
+  if (memory.get(USED) || view.visible || vscode.workspace.textDocuments.some(isTranscript)) void server.start();
   const select = () => server.connection.state === "stopped" && restart("another interpreter was selected");
   own((await onSelectionChanged(select)) ?? { dispose: () => {} });
 }

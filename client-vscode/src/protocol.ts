@@ -18,12 +18,12 @@ type File = { uri: string };
 
 /** Each server command that the client calls, with its argument and its result. */
 export interface Commands {
-  "holdfast.credentials.set": [Record<"apiKey" | "authToken", string | null>, { source: "client" | "environment" | "none" }];
-  "holdfast.doctor.run": [Nothing, { report: string }];
-  "holdfast.model.list": [Nothing, { models: { model: string; windowTokens: number }[] }];
-  "holdfast.model.select": [Of & { model?: string }, unknown];
+  "holdfast.credentials.set": [Record<"apiKey" | "authToken" | "endpoint", string | null>, { source: string }];
+  "holdfast.doctor.bundle": [Partial<Of>, { text: string }];
+  "holdfast.doctor.run": [Partial<Of>, { report: string }];
+  "holdfast.model.choices": [Of, { choices: Answerer[] }];
+  "holdfast.model.select": [Of & Partial<Answerer>, unknown];
   "holdfast.permission.answer": [{ questionId: string; answer: Answer }, unknown];
-  "holdfast.server.info": [Nothing, ServerInfo];
   "holdfast.session.archive": [Of & { archived: boolean }, unknown];
   "holdfast.session.cancelCompaction": [Of, unknown];
   "holdfast.session.compact": [Of & { instructions?: string }, unknown];
@@ -90,12 +90,16 @@ type Argued = Record<string, unknown>;
 
 /**
  * What holds a session up, in plain words, and what can be done about it. `due`: when what the title
- * says happens, a countdown is added to it; `raw`: the API's own words.
+ * says happens, a countdown is added to it; `since`: when the trouble began; `raw`: the API's own words.
  */
-export type Banner = { tone: Level; title: string; text: string; due?: number; raw?: string; actions: BannerAction[] };
+export type Banner = { tone: Level; title: string; text: string; raw?: string; actions: BannerAction[] } &
+  Partial<Record<"due" | "since", number>>;
 
 /** Without an argument the command needs a person's input first. */
 export type BannerAction = { title: string; command: CommandName; argument?: Argued; primary?: boolean };
+
+/** Who could answer a session: an endpoint (`group`, for people) with a model. `detail`: what changes. */
+type Answerer = Record<"group" | "label" | "description" | "detail", string> & { model?: string; endpoint?: string };
 
 export type Question = Call & Record<"questionId" | "tool" | "title" | "detail" | "pattern", string>;
 
@@ -108,7 +112,7 @@ type SessionBase = Of & { title: string; workspaceUri?: string; phase: Phase; up
 export type SessionEntry = SessionBase & { headSeq: number; status?: Status };
 
 /** An open session, as `holdfast.session.open` returns it. */
-export type Session = SessionBase & { seq: number; model?: string; status: Status; usage: Usage } &
+export type Session = SessionBase & { seq: number; model?: string; endpoint?: string; status: Status; usage: Usage } &
   Record<"compactions" | "repairs", string[]> & { questions: Question[]; todos: Record<"text" | "status", string>[] } &
   { queue: Record<"promptId" | "turnId" | "text", string>[] };
 
@@ -130,9 +134,8 @@ export type ToolItem = ItemBase & Record<"toolUseId" | "name" | "title", string>
   Partial<Record<"output" | "path" | "questionId", string> & Record<"startedAt" | "endedAt", number>> &
   { kind: "tool"; input: Argued; state: Begun | Ended; outputClipped?: boolean; hasDiff: boolean };
 
-type NoticeAction = { title: string; command: CommandName; argument: Argued };
 export type NoticeItem = ItemBase & { kind: "notice"; code: string; level: Level } &
-  { text: string; detail?: string; actions?: NoticeAction[] };
+  { text: string; detail?: string; actions?: BannerAction[] };
 
 export type Item = PromptItem | TextItem | ThinkingItem | ToolItem | NoticeItem;
 
@@ -150,9 +153,6 @@ export type Transcript = Record<"sessionId" | "path" | "title" | "cwd" | "health
   Record<"size" | "usedAtMs" | "deletedInDays", number>;
 /** `outputUri`: of the copy, if one was made; `backup`: where the old file is kept. */
 type Repaired = Record<"repairs" | "unrepaired", unknown[]> & Record<"outputUri" | "backup", string | null>;
-
-export type ServerInfo = { version: string; versions: Record<string, string>; processId: number; dataDir: string } &
-  { store: { state: string; message?: string }; problems: { message: string }[] };
 
 /** `data` of an error response: what it is, and the next step in plain words. */
 export type ErrorData = { kind: string; action: string };

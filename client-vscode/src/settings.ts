@@ -5,7 +5,7 @@
  */
 
 /** What only the launch needs. */
-const LAUNCH_SETTINGS = ["server", "python", "environment"];
+export const LAUNCH_SETTINGS = ["server", "python", "environment"];
 
 export const RESTRICTED = ["edit", "write", "run"].map((tool) => ({ tool, pattern: "*", answer: "deny" }));
 

@@ -51,7 +51,7 @@ export const inform = (message: string, ...buttons: string[]) =>
 
 export type Choice<T> = vscode.QuickPickItem & { value: T };
 
-export async function pick<T>(title: string, choices: readonly Choice<T>[]): Promise<T | undefined> {
+export async function pick<T>(title: string, choices: Choice<T>[] | Promise<Choice<T>[]>): Promise<T | undefined> {
   const options = { title: `Holdfast: ${title}`, matchOnDescription: true, matchOnDetail: true };
   return (await vscode.window.showQuickPick(choices, options))?.value;
 }

@@ -9,11 +9,11 @@ const manifest = JSON.parse(readFileSync("package.json", "utf8"));
 const sources = readdirSync("src", { recursive: true, encoding: "utf8" }).filter((name) => /\.(ts|json)$/.test(name)).map((name) => readFileSync(join("src", name), "utf8"));
 
 /**
- * The client shows sessions as items, not as messages, and imports with progress and Cancel. What goes into
- * a report of its own is put together here; endpoints are chosen in the settings.
+ * The client shows sessions as items, not as messages, and imports with progress and Cancel. Endpoints and
+ * their models are one list to choose from (`model.choices`); the doctor tells of the server.
  */
 const UNUSED_COMMANDS = [
-  "holdfast.doctor.bundle", "holdfast.endpoint.list", "holdfast.session.import", "holdfast.session.messages",
+  "holdfast.endpoint.list", "holdfast.model.list", "holdfast.server.info", "holdfast.session.import", "holdfast.session.messages",
 ];
 const UNUSED_NOTIFICATIONS = ["holdfast/event"];
 

@@ -3,9 +3,9 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { emptyDraft } from "../src/chat/outbox";
-import type { Item, PromptItem, Session, TextItem, ToolItem } from "../src/protocol";
-import { applyChanges } from "../webview/changes";
-import { edited, initial, KEPT_MAX, reduce, submitted, type State } from "../webview/store";
+import type { Banner, Item, PromptItem, Session, TextItem, ToolItem } from "../src/protocol";
+import { applyChanges, KEPT_MAX } from "../webview/changes";
+import { edited, initial, reduce, submitted, type State } from "../webview/store";
 
 const text = (id: string, words = id, state: TextItem["state"] = "done"): TextItem => ({
   id,
@@ -181,6 +181,16 @@ describe("what is read out", () => {
       hasDiff: false,
     };
     assert.equal(put(opened(initial), tool).announcement, "Permission needed: Run npm test");
+  });
+  it("is a banner that comes, with its time, and not what changes in it by the second or is an alert", () => {
+    const held = (before: State, banner: Partial<Banner>, nowMs: number): State => {
+      const shown: Banner = { tone: "warning", title: "Trying again", text: "It is overloaded.", actions: [], ...banner };
+      return reduce(before, { type: "status", status: { sessionId: "s", phase: "waiting", banner: shown } }, nowMs);
+    };
+    const first = held(opened(initial), { due: 12_000 }, 0);
+    assert.equal(first.announcement, "Trying again in 12 s. It is overloaded.");
+    assert.equal(held(first, { due: 12_000, text: "Late." }, 1000).announcement, first.announcement);
+    assert.equal(held(opened(initial), { tone: "error" }, 0).announcement, "");
   });
 });
 

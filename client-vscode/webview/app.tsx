@@ -13,8 +13,7 @@ import wording from "./wording.json";
 
 export function App({ state }: { state: State }) {
   const { screen, session, items, folds, connection, status } = state;
-  const held = status?.phase === "waiting" || status?.phase === "paused";
-  const echoed = held && connection.state === "connected" && status.banner !== undefined;
+  const echoed = connection.state === "connected" && status?.banner && /waiting|paused|requesting/.test(status.phase);
   const maker = useMemo(() => new Rows(), [session?.sessionId]);
   const rows = useMemo(() => maker.of(echoed ? withoutEcho(items) : items), [maker, items, echoed]);
   const list = rows.length > 0 ? <List key={session?.sessionId} rows={rows} state={state} /> : undefined;

@@ -85,7 +85,7 @@ const Thinking = pure(({ item: { id, state, text, elapsedMs }, open }: Card<Thin
   );
 });
 
-const Notice = pure(({ item: { id, level, text, detail, actions = [] }, open }: Card<NoticeItem>) => (
+const Notice = pure(({ item: { id, level, code, text, detail, actions = [] }, open }: Card<NoticeItem>) => (
   <section class={`notice ${level}`} aria-label="Notice">
     <div class="notice-line">
       <Icon name={level === "info" ? "info" : "alert"} tone={level === "info" ? "muted" : level} />
@@ -95,7 +95,7 @@ const Notice = pure(({ item: { id, level, text, detail, actions = [] }, open }: 
       </span>
     </div>
     {detail ? (
-      <Fold id={id} open={open} summary={level === "info" ? "Details" : "Raw error"}>
+      <Fold id={id} open={open} summary={level !== "info" && /Failed|paused/.test(code) ? "Raw error" : "Details"}>
         <Raw text={detail} />
       </Fold>
     ) : null}

@@ -39,3 +39,11 @@ function applyOne(items: Item[], change: Change): boolean {
       return held !== undefined;
   }
 }
+
+/** While the end is followed, at most this many items are kept. */
+export const KEPT_MAX = 3000;
+const KEPT_AFTER_TRIM = 2000;
+
+/** Give back what is far above the end: by the view to its host, by the host to the server. */
+export const trimmed = (items: readonly Item[]): { items: Item[]; more: true } | undefined =>
+  items.length > KEPT_MAX ? { items: items.slice(-KEPT_AFTER_TRIM), more: true } : undefined;

@@ -60,7 +60,8 @@ export function Composer({ state, session }: { state: State; session: Session })
     if (!draft.mentions.some((other) => other.path === path)) type({ mentions: [...draft.mentions, { path }] });
   };
   const endEdit = () => set({ draft: editing?.kept ?? draft, editing: undefined });
-  const { sessionId, model = "", usage } = session;
+  const { sessionId, model = "", endpoint = "default", usage } = session;
+  const answerer = endpoint === "default" ? model : `${model} at ${endpoint}`;
   const stop = () => post({ type: "act", command: "holdfast.turn.stop", argument: { sessionId } });
   const chooseModel = () => palette("holdfast.ui.selectModel");
 
@@ -128,7 +129,7 @@ export function Composer({ state, session }: { state: State; session: Session })
           onPaste={onPaste}
         />
         <div class="input-foot">
-          <Button look="link" class="model" title={model} hint="Choose another model" onClick={chooseModel} />
+          <Button look="link" class="model" title={answerer} hint="Other model or endpoint" onClick={chooseModel} />
           <Meter usage={usage} />
           <span class="grow" />
           {busy ? <Button look="icon" class="stop" icon="stop" title="Stop (Esc)" onClick={stop} /> : null}

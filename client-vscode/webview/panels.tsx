@@ -60,8 +60,6 @@ export const Panels = pure(({ todos, queue, folds }: Pick<Session, "todos" | "qu
 interface StripProps extends Omit<Banner, "actions"> {
   icon?: IconName;
   actions?: readonly Action[];
-  /** When what it speaks of began. */
-  since?: number;
   percentage?: number;
   rawOpen?: boolean;
   children?: ComponentChildren;
@@ -79,7 +77,7 @@ function Strip(props: StripProps) {
       <div class="banner-body">
         <div class="banner-title">
           <span>{due === undefined ? title : `${title} ${countdown(due, now)}`}</span>
-          {since === undefined ? null : <span class="muted">{duration(now - since)}</span>}
+          {since === undefined ? null : <span class="muted">{`${duration(now - since)} so far`}</span>}
         </div>
         {text ? <div class="banner-text">{text}</div> : null}
         {percentage === undefined ? null : <progress max={100} value={percentage} aria-label="Compaction" />}
@@ -114,9 +112,9 @@ export function Banners({ state }: { state: State }) {
       ))}
       {status?.banner ? (
         <Strip
+          since={soFarMs === undefined ? undefined : statusAtMs - soFarMs}
           {...status.banner}
           icon={progress && "spinner"}
-          since={soFarMs === undefined ? undefined : statusAtMs - soFarMs}
           percentage={progress?.percentage}
           rawOpen={folds["banner-raw"]}
         />

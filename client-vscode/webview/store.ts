@@ -6,12 +6,10 @@
 
 import type { Draft, ToView } from "../src/chat/messages";
 import { emptyDraft, isEmpty, remembered, unsentId, unsentItem, type Waiting } from "../src/chat/outbox";
-import type { Answer, Change, Item, PromptItem, Session, Status } from "../src/protocol";
-import { applyChanges } from "./changes";
+import type { Answer, Banner, Change, Item, PromptItem, Session, Status } from "../src/protocol";
+import { applyChanges, trimmed } from "./changes";
+import { countdown } from "./words";
 
-/** While the end is followed, at most this many items are kept; the host has the older ones. */
-export const KEPT_MAX = 3000;
-const KEPT_AFTER_TRIM = 2000;
 const READ_OUT_CHARS_MAX = 500;
 
 type Told<K extends ToView["type"]> = Extract<ToView, { type: K }>;
@@ -102,8 +100,10 @@ const REDUCERS: { [K in Event["type"]]: Reducer<Extract<Event, { type: K }>> } =
     ...changed(before, changes),
     ...(session && shown(session, nowMs)),
   }),
-  status: ({ session }, { status }, nowMs) =>
-    status.sessionId === session?.sessionId ? { status, statusAtMs: nowMs } : undefined,
+  status: ({ session, status: before }, { status }, nowMs) =>
+    status.sessionId === session?.sessionId
+      ? { status, statusAtMs: nowMs, ...(status.banner && !before?.banner && heldUp(status.banner, nowMs)) }
+      : undefined,
   older: ({ items }, { items: older, more }) => {
     const known = new Set(items.map(({ id }) => id));
     return { items: [...older.filter(({ id }) => !known.has(id)), ...items], more, loadingOlder: false };
@@ -170,10 +170,6 @@ function changed(before: State, changes: Change[]): Partial<State> {
   };
 }
 
-/** The person looks at the end: what is far above is given back to the host. */
-const trimmed = (items: readonly Item[]): Partial<State> | false =>
-  items.length > KEPT_MAX && { items: items.slice(-KEPT_AFTER_TRIM), more: true };
-
 const unsent = (item: Item): item is PromptItem => item.kind === "prompt" && item.state === "unsent";
 
 const promptOf = (items: readonly Item[], promptId: string): PromptItem | undefined =>
@@ -184,6 +180,10 @@ const joined = (given: Draft, typed: Draft): Draft => ({
   mentions: [...given.mentions, ...typed.mentions],
   images: [...given.images, ...typed.images],
 });
+
+/** A banner that comes is read out once; an urgent one is an alert, which does so by itself. */
+const heldUp = ({ tone, title, text, due }: Banner, nowMs: number): Partial<State> =>
+  tone === "error" ? {} : { announcement: `${title}${due === undefined ? "" : ` ${countdown(due, nowMs)}`}. ${text}` };
 
 /** Finished answers, questions and notices are read out; deltas are not. */
 function announced(changes: Change[], before: readonly Item[], after: readonly Item[]): string | undefined {

@@ -6,16 +6,20 @@ import os
 import secrets
 import socket
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Final
 
 from holdfast.agent.clock import SystemWorld
 from holdfast.agent.services import AgentSettings, Services
 from holdfast.agent.supervisor import Supervisor
+from holdfast.journal import glance
 from holdfast.journal.recall import SqliteIndex
 from holdfast.journal.sqlite import SqliteStore
 from holdfast.model.anthropic_adapter import AnthropicModel
+from holdfast.model.clouds.adapter import CloudModel
 from holdfast.model.credentials import Credentials, CredentialSource
 from holdfast.model.endpoints import endpoint_of
+from holdfast.model.port import Model
 from holdfast.model.switchboard import Switchboard
 from holdfast.network import Subject
 from holdfast.network.surroundings import subject_of
@@ -61,8 +65,17 @@ def agent_settings(settings: Settings) -> AgentSettings:
     )
 
 
-def _model_at(setting: EndpointSetting, credentials: Callable[[], Credentials]) -> AnthropicModel:
-    """Return the model behind one of the further endpoints."""
+def _model_at(
+    setting: EndpointSetting,
+    credentials: Callable[[], Credentials],
+    *,
+    environment: Mapping[str, str],
+) -> Model:
+    """Return the model behind one of the further endpoints. A cloud looks for credentials of
+    its own, unless a client has given some.
+    """
+    if setting.kind.is_cloud:
+        return CloudModel(setting, environment, credentials)
     marks = setting.kind is not Kind.COMPATIBLE
     return AnthropicModel(credentials, setting.base_url, cache_marks=marks)
 
@@ -92,7 +105,11 @@ class Application:
         own = self._credentials.current
         model = AnthropicModel(own, settings.base_url)
         self._switchboard = Switchboard(
-            model, own, self._environment, _model_at, settings.endpoints
+            model,
+            own,
+            self._environment,
+            partial(_model_at, environment=self._environment),
+            settings.endpoints,
         )
         self._services = Services(
             store=store,
@@ -128,8 +145,18 @@ class Application:
     def _subject(self, endpoint: str, model: str | None) -> Subject:
         """Return what the doctor examines: an endpoint as requests use it now."""
         assert self._settings is not None, "a supervisor is composed of settings"
-        own = self._credentials.current()
-        return subject_of(self._settings, own, self._environment, endpoint=endpoint, model=model)
+        assert self._switchboard is not None, "as above"
+        there = self._switchboard.credentials_at(endpoint)
+        return subject_of(
+            self._settings,
+            self._credentials.current(),
+            self._environment,
+            endpoint=endpoint,
+            model=model,
+            given=None if there is None else there.current(),
+            look=self._switchboard.at(endpoint).probe,
+            stored=partial(glance.look, self._settings.store_path),
+        )
 
 
 async def compose(settings: Settings) -> Supervisor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, ClassVar, TypeAlias
 
@@ -152,11 +152,21 @@ class _NoTools:
         return None
 
 
+class _Services(Services):
+    """Services whose endpoints are scripted, too."""
+
+    others: dict[str, ScriptedModel]
+
+    def model_at(self, endpoint: str) -> port.Model:
+        return self.others.get(endpoint, self.model)
+
+
 @attrs.define
 class Walk:
     """One walk down the ladder: what was posted and shown, and what the model was asked."""
 
     model: ScriptedModel
+    others: dict[str, ScriptedModel] = attrs.field(factory=dict)
     seconds: float = 0.0
     posted: list[inp.Input] = attrs.field(factory=list)
     shown: list[CompactionProgress] = attrs.field(factory=list)
@@ -240,19 +250,39 @@ def walk(
     method: str = "api",
     cancel_after_s: float | None = None,
     last: CompactionProgress | None = None,
+    elsewhere: Mapping[str, Decide] | None = None,
+    hurried_at_s: Sequence[float] = (),
+    doubted_at_s: Sequence[float] = (),
 ) -> Walk:
-    """Walk down the ladder in virtual time, ended after `cancel_after_s` if it is given."""
+    """Walk down the ladder in virtual time, ended after `cancel_after_s` if it is given.
+
+    `elsewhere` are other endpoints; at `hurried_at_s` somebody says "retry now", at `doubted_at_s`
+    the machine wakes.
+    """
     model = ScriptedModel(decide)
-    found = Walk(model)
+    others = {name: ScriptedModel(decides) for name, decides in (elsewhere or {}).items()}
+    found = Walk(model, others=others)
 
     async def work() -> None:
         settings = AgentSettings(model=MODEL, compaction_method=method)
-        services = Services(
+        services = _Services(
             store=None, model=model, tools=_NoTools(), world=VirtualWorld(), settings=settings
         )
+        services.others = others
+        hurry = compaction.Hurry()
+        for at_s in hurried_at_s:
+            asyncio.get_running_loop().call_later(at_s, hurry.up)
+        for at_s in doubted_at_s:
+            asyncio.get_running_loop().call_later(at_s, hurry.doubt)
         preparing = asyncio.create_task(
             compaction.prepare(
-                given, services, found.posted.append, found.shown.append, first=first, last=last
+                given,
+                services,
+                found.posted.append,
+                found.shown.append,
+                first=first,
+                last=last,
+                hurry=hurry,
             )
         )
         await asyncio.wait([preparing], timeout=cancel_after_s)
@@ -261,7 +291,7 @@ def walk(
             await asyncio.wait([preparing])
         if not preparing.cancelled():
             preparing.result()
-        assert model.open == 0, "a connection was left open"
+        assert all(m.open == 0 for m in (model, *others.values())), "a connection was left open"
 
     _, found.seconds = virtual_time.run(work())
     return found

@@ -77,6 +77,32 @@ class SilentModel(PlayedModel):
         await asyncio.Event().wait()
 
 
+class PingingModel(SilentModel):
+    """A model whose first answer begins, and then only shows that the connection lives."""
+
+    async def _begun(self) -> AsyncIterator[port.StreamItem]:
+        yield port.ResponseOpened("msg_0", "m", "req_0", 10)
+        yield port.BlockDelta(0, "text", "Half a")
+        while True:
+            yield port.Heartbeat()
+            await asyncio.sleep(0.005)
+
+
+async def test_P7_a_stream_that_only_lives_is_cut_when_it_is_said_to_be(tmp_path: Path) -> None:
+    """Each sign of life would put off the limit for silence; what is told must not run away."""
+    model, world = PingingModel(["the rest."]), JumpyWorld()
+    supervisor = await supervise(tmp_path / "s.db", model, world, progress_cut_s=600.0)
+    session_id = await supervisor.create(workspace_uri=None, title="t", model=None)
+    await supervisor.send(session_id, [text("hello")], None)
+    await until(supervisor, session_id, ev.BlockDelta)
+    async with asyncio.timeout(LIMIT_S):
+        while (status := (await supervisor.view(session_id)).status).silent_ms is None:
+            await asyncio.sleep(0.01)
+    assert status.retry_at_ms is not None
+    assert status.retry_at_ms - world.now_ms() > 300_000, "not in the 90 s of a silence"
+    await supervisor.close()
+
+
 async def test_offline_prompts_are_taken_the_endpoint_is_looked_at_and_all_are_answered_after_it(
     tmp_path: Path,
 ) -> None:

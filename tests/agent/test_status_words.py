@@ -11,7 +11,7 @@ from holdfast.agent.api import CompactionProgress
 from holdfast.agent.reading import status_of
 from holdfast.session.banners import STORAGE
 from holdfast.session.events import CompactionStarted
-from holdfast.session.failures import Failure, FailureKind
+from holdfast.session.failures import Failure, FailureKind, told
 from holdfast.session.state import (
     OpenResponse,
     Pause,
@@ -43,9 +43,21 @@ def test_a_wait_says_what_its_policy_says_and_when_it_ends() -> None:
     banner = status_of(S, during(wait=wait)).banner
     assert banner is not None
     assert (banner.title, banner.due) == ("Trying again", NOW)
-    assert banner.text.startswith("The API is overloaded. Attempt 2.")
+    assert banner.text.startswith("The API is overloaded. Attempt 2 comes next. Wait,")
     assert banner.raw is not None
     assert "status: 529" in banner.raw
+
+
+def test_a_request_that_is_sent_again_is_in_trouble_until_something_comes_of_it() -> None:
+    turn = Turn("t", "p", failure=FAILURE, attempts=2, trouble_since_ms=NOW - 9)
+    status = status_of(S, SessionState(turn=turn, requested=True), silent_ms=99_000)
+    assert (status.phase, status.label, status.attempt) == ("requesting", "trying again", 3)
+    assert (status.message, status.cause) == (told(FAILURE), None)
+    assert status.banner is not None
+    assert "Attempt 3 is under way." in status.banner.text
+    assert status.banner.since == NOW - 9
+    answering = SessionState(turn=turn, requested=True, response=OpenResponse(started=True))
+    assert status_of(S, answering).banner is None
 
 
 def test_a_pause_goes_before_silence_and_being_read_only_before_all() -> None:

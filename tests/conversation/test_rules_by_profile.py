@@ -54,6 +54,10 @@ def compaction(content: Any = "So far.") -> Block:
 TABLE: list[tuple[str, tuple[int | None, int | None], History, Profile]] = [
     ("R8", (1, 0), asked(block("tool_use", id="t1", name="n", input={}, index=1)), DEFAULT),
     ("R8", (1, 0), asked(block("thinking", thinking="", signature="s", _id=1), text("a")), DEFAULT),
+    ("R8", (1, 0), asked(block("tool_use", id="t1", name="n", input={}, **{"ca\ufffder": {}})),
+     DEFAULT),
+    ("R8", (1, 0), asked(block("thinking", thinking="", signature="s", partJson=1), text("a")),
+     DEFAULT),
     ("R8", (0, 0), (user(block("text", text="a", cache_control={"type": "ephemeral", "by": 1})),),
      DEFAULT),
     ("R9", (0, 0), (user(block("search_result", source="s", title="t", content=["a"])),), DEFAULT),

@@ -113,6 +113,7 @@ UNSEALED: Final[dict[str, Mutation]] = {
     "a_name_too_long_for_an_mcp_tool": _with(("mcp_tool_use",), name="n" * 300),
     "a_field_that_the_api_may_add": _with((*CALLS, *THINKING_TYPES), summary="x"),
     "a_field_that_a_client_added": _with((*CALLS, *THINKING_TYPES), parsed_output=None),
+    "a_field_whose_name_was_damaged": _with(("tool_use",), **{"ca\ufffder": {"type": "direct"}}),
     "no_name": _with(("tool_use",), name=""),
     "an_input_that_is_a_text": _with(CALLS, input='{"path": "a'),
     "an_input_that_is_a_list": _with(CALLS, input=[]),

@@ -34,6 +34,9 @@ IMPORTED = (
     "holdfast.model.anthropic_wire",
 )
 
+STAND_INS = ("network.names", "e2e.clock")
+"""What a server may ask in place of its system, if its environment says so."""
+
 
 class ForkedProcess:
     """A forked server, with the part of `asyncio.subprocess.Process` that a client uses."""
@@ -154,7 +157,8 @@ class Nursery:
 
 
 def _parent(line: socket.socket) -> None:
-    for module in IMPORTED:
+    sys.path.append(str(Path(__file__).resolve().parents[1]))
+    for module in (*IMPORTED, *STAND_INS):
         importlib.import_module(module)
     gc.collect()
     gc.freeze()
@@ -206,6 +210,8 @@ def _serve(order: Mapping[str, Any], fds: Sequence[int]) -> None:
             os.dup2(fd, number)
             os.close(fd)
         os.environ.update(order["environ"])
+        for module in STAND_INS:
+            importlib.import_module(module).install_for()
         main = importlib.import_module("holdfast.cli.main").main
         status = main(order["arguments"])
     finally:

@@ -23,9 +23,13 @@ QUICK = {
 
 
 class Server:
-    """One server process; its notifications by session, awaited without sleeping."""
+    """One server process; its notifications by session, awaited without sleeping.
+
+    `limit_s` is how long anything of it is waited for.
+    """
 
     def __init__(self) -> None:
+        self.limit_s = LIMIT_S
         self.events: dict[str, list[dict[str, Any]]] = {}
         self.statuses: dict[str, dict[str, Any]] = {}
         self.asked: list[tuple[str, Any]] = []
@@ -51,7 +55,7 @@ class Server:
     async def until(self, holds: Callable[[], Any], what: str) -> Any:
         """Return what `holds` returns once that is true; looked at after each notification."""
         try:
-            async with asyncio.timeout(LIMIT_S):
+            async with asyncio.timeout(self.limit_s):
                 while not (found := holds()):
                     await self.changed.wait()
                 return found

@@ -14,12 +14,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from e2e import measured
 from e2e.live_damage import PLAYS
+from e2e.measured import Cleared
 from e2e.survived import SURVIVED
-from e2e.weather import SCALED, STOP_S
+from e2e.suspended import MOMENTS
+from e2e.weather import DEFAULTS, STOP_S
 from e2e.weathered import WEATHER
 from holdfast.session.causes import CAUSES
-from network.stage import FAULTS
+from holdfast.settings import StreamSettings
+from network.faults import FAULTS
 
 MARKER = "pytest.mark.survives"
 TESTS = Path(__file__).resolve().parents[1]
@@ -174,18 +178,38 @@ numbers, `tests/e2e/test_poisoned_histories.py` asserts each.
 _WEATHER = """\
 ### What each fault costs
 
-Each fault below is put on the way between the real server and the API, over real sockets. A prompt
-meets it, and later the fault is cleared. In every row a stop acts within {stop:g} ms, in each state
-that the fault leads to. *Shown* is what a person is told by then. A turn that goes on *by itself*
-looks whether the endpoint answers, which is free, and does so at most one look after the fault is
-gone. *Requests* is how many were made at most until the turn was paused; while it is paused there
-are none, unless a look finds nothing wrong. The limits are scaled so that a test can wait for them
-(retries for {budget:g} s, silence told after {warn:g} s and cut after {cut:g} s, a look every
-{probe:g} s). `tests/network/stage.py` holds the faults, `tests/e2e/weathered.py` the numbers,
-`tests/e2e/test_weather.py` asserts each.
+Each fault below is put on the way between the real server and the API, over real sockets, with the
+settings of somebody who has set nothing. A prompt meets it. *Seen* is how long until a person is
+told something, *stopped* the slowest of the states in which a turn of another session was stopped,
+*requests* how many were made until the turn was paused; while it is paused there are none, only
+looks, which are free. Then the fault is cleared, once in each of three ways:
+*paused* is how long after that an answer began to come when the turn was paused, and what the
+person had been told the next look would be in; *short* the same for a fault that was over as soon
+as it was seen; *retry now* the same with that button. A request that hangs is given its limit
+(silence {cut:g} s, no first byte {first:g} s, signs of life without an answer {barren:g} s) even if
+all is well again around it; the button is there for that. The proxy that cuts at T does so after
+{pace:g} s, so that its fault begins then.
 
-| fault | shown | within | goes on | requests |
-|---|---|---|---|---|
+Seconds, measured on {made} by `make weather` ({versions}).
+`tests/network/faults.py` holds the faults, `tests/e2e/test_measured.py` the bounds: seen within 10
+s, stopped within {stop:g} ms, on the way again when it was announced and within one interval
+between looks. `tests/e2e/test_weather.py` plays each row in the suite as well, with scaled limits.
+
+| fault | shown | goes on | seen | stopped | requests | paused | short | retry now |
+|---|---|---|---|---|---|---|---|---|
+"""
+
+_SUSPENDED = """\
+### A machine that sleeps
+
+The server does not run for five minutes (SIGSTOP, then SIGCONT), or a night of eight hours passes
+in which its timers stand still, in each moment below; nobody presses anything afterwards. *On* is
+how many seconds later something of the session was recorded, *done* when the turn or the compaction
+was over, *requests* how many were made for it in all, *commands* how many ran. Measured by
+`make suspended`; `tests/e2e/test_suspended.py` plays the night in the suite as well.
+
+| moment | stopped | on | done | requests | commands |
+|---|---|---|---|---|---|
 """
 
 _GOES_ON = {
@@ -193,6 +217,7 @@ _GOES_ON = {
     "asking": "by itself, by requests: no look can see it",
     "a new key": "with a new key, at once",
     "a person": "when a person says so",
+    "a restart": "when the server is started with another environment, by itself",
     "no harm": "is never stopped",
     "elsewhere": "by itself, but no test can mend a name server",
 }
@@ -257,6 +282,7 @@ def page() -> str:
             lines += [_COSTS + "\n".join(_costs()), ""]
         if letter == "C":
             lines += [_weather_heading() + "\n".join(_weather()), ""]
+            lines += [_SUSPENDED + "\n".join(_suspended()), ""]
     missing = [code for code in CLASSES if code not in {entry.code for entry in entries}]
     lines += ["## Not played by a test", ""]
     lines += [", ".join(f"{code} {CLASSES[code]}" for code in missing) + ".", ""]
@@ -275,25 +301,63 @@ def _costs() -> Iterator[str]:
 
 
 def _weather_heading() -> str:
-    retry, stream = SCALED["retry"], SCALED["stream"]
+    known, stream = measured.read(), StreamSettings()
+    days = sorted({row.made for row in known.weather.values()})
     return _WEATHER.format(
         stop=STOP_S * 1000,
-        budget=retry["budgetSeconds"],
-        probe=retry["probeMaxSeconds"],
-        warn=stream["idleWarnSeconds"],
-        cut=stream["idleCutSeconds"],
+        pace=DEFAULTS.pace_s,
+        cut=stream.idle_cut_s,
+        first=stream.first_byte_s,
+        barren=stream.progress_cut_s,
+        made=" and ".join(dict.fromkeys((days[0], days[-1]))),
+        versions=", ".join(f"{name} {version}" for name, version in known.versions.items()),
     )
 
 
 def _weather() -> Iterator[str]:
     """Yield the rows of the table of faults on the way, in the stage's order."""
+    rows = measured.read().weather
     for name, fault in FAULTS.items():
-        row = WEATHER[name]
-        shown, within = "the answer", "-"
-        if row.cause is not None:
-            shown, within = CAUSES[row.cause].says, f"{row.visible_s:g} s"
-        goes_on = _GOES_ON[row.heals]
-        yield f"| {name}: {fault.says} | {shown} | {within} | {goes_on} | {row.requests} |"
+        promised, row = WEATHER[name], rows[name]
+        shown = "the answer" if promised.cause is None else CAUSES[promised.cause].says
+        cells = (
+            f"{name}: {fault.says}",
+            shown,
+            _GOES_ON[promised.heals],
+            _seconds(row.visible_s),
+            _seconds(row.stop_s),
+            str(row.requests),
+            *(_cleared(found) for found in (row.paused, row.short, row.pressed)),
+        )
+        yield f"| {' | '.join(cells)} |"
+
+
+def _suspended() -> Iterator[str]:
+    """Yield the rows of the table of servers that did not run, in the order of the moments."""
+    known = measured.read()
+    for name, moment in MOMENTS.items():
+        for how, rows in (("5 min", known.suspended), ("8 h", known.asleep)):
+            if (row := rows.get(name)) is not None:
+                cells = (
+                    f"{name}: {moment.says}",
+                    how,
+                    _seconds(row.goes_on_s),
+                    _seconds(row.ended_s),
+                    str(row.requests),
+                    str(row.commands),
+                )
+                yield f"| {' | '.join(cells)} |"
+
+
+def _seconds(found: float | None) -> str:
+    return "-" if found is None else f"{found:.1f}" if found >= 1 else f"{found:.2f}"
+
+
+def _cleared(found: Cleared | None) -> str:
+    if found is None:
+        return "-"
+    told = "" if found.due_s is None else f" (told: {_seconds(found.due_s)})"
+    return f"{_seconds(found.goes_on_s)}{told}"
 
 
 if __name__ == "__main__":

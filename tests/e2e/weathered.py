@@ -66,6 +66,8 @@ _CONTINUED: Final = Weathered("no harm", RETRIES)
 
 WEATHER: Final[Mapping[str, Weathered]] = {
     "name not found": Weathered("elsewhere", RETRIES, Kind.NETWORK, Cause.NAME_NOT_FOUND),
+    "name unknown here": _retried(Kind.NETWORK, Cause.NAME_NOT_FOUND),
+    "name server silent": _retried(Kind.NETWORK, Cause.NAME_SERVER_SILENT),
     "refused": _retried(Kind.NETWORK, Cause.REFUSED),
     "black hole": _retried(Kind.TIMEOUT, Cause.CONNECT_TIMEOUT, SILENCES),
     "suspended": _retried(Kind.TIMEOUT, Cause.NO_FIRST_BYTE, SILENCES),
@@ -76,7 +78,7 @@ WEATHER: Final[Mapping[str, Weathered]] = {
     "half-open": _retried(Kind.STALLED, Cause.SILENT_STREAM, SILENCES),
     "slow drip": _CONTINUED,
     "buffering proxy": _CONTINUED,
-    "cut at T": _CONTINUED,
+    "cut at T": Weathered("no harm", RETRIES, Kind.CUT, Cause.CUT_STREAM),
     "pings only": _unseen(Kind.STALLED, Cause.NO_PROGRESS, SILENCES),
     "interception": _retried(Kind.NETWORK, Cause.TLS_INTERCEPTED),
     "certificate expired": _retried(Kind.NETWORK, Cause.TLS_CLOCK),
@@ -86,6 +88,7 @@ WEATHER: Final[Mapping[str, Weathered]] = {
     "proxy unreachable": _retried(Kind.NETWORK, Cause.PROXY_UNREACHABLE),
     "proxy with login": _retried(Kind.NETWORK, Cause.PROXY_LOGIN),
     "proxy refuses": _retried(Kind.NETWORK, Cause.PROXY_REFUSED),
+    "proxy switched off": Weathered("a restart", RETRIES, Kind.NETWORK, Cause.PROXY_UNREACHABLE),
     "html 502": _retried(Kind.SERVER, Cause.GATEWAY_PAGE),
     "html 504": _retried(Kind.TIMEOUT, Cause.GATEWAY_TIMEOUT),
     "413 at a proxy": _asked(Kind.TOO_LARGE, Cause.TOO_LARGE_FOR_PROXY),
@@ -102,4 +105,5 @@ WEATHER: Final[Mapping[str, Weathered]] = {
     "healthy TLS": _HARMLESS,
     "healthy proxy": _HARMLESS,
     "IPv6 only": _HARMLESS,
+    "IPv6 half-broken": _HARMLESS,
 }

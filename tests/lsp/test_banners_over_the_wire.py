@@ -24,7 +24,7 @@ def test_every_action_names_a_command_and_its_argument_fits(action: Action) -> N
 
 
 def test_a_banner_goes_over_the_wire_with_what_applies_to_it() -> None:
-    banner = banners.waiting("s_1", reason="overloaded", attempt=2, due=5, failure=None)
+    banner = banners.waiting("s_1", reason="overloaded", attempt=2, due=5, failure=None, since=3)
     assert wire.plain(Status("s_1", "waiting", label="waiting", banner=banner)) == {
         "sessionId": "s_1",
         "phase": "waiting",
@@ -32,7 +32,8 @@ def test_a_banner_goes_over_the_wire_with_what_applies_to_it() -> None:
         "banner": {
             "tone": "warning",
             "title": "Trying again",
-            "text": "The API is overloaded. Attempt 2. Nothing is lost.",
+            "text": "The API is overloaded. Attempt 2 comes next. "
+            "Wait, or choose another model; the turn goes on by itself.",
             "due": 5,
             "actions": [
                 {
@@ -42,17 +43,23 @@ def test_a_banner_goes_over_the_wire_with_what_applies_to_it() -> None:
                     "primary": True,
                 },
                 {
-                    "title": "Stop",
-                    "command": "holdfast.turn.stop",
-                    "argument": {"sessionId": "s_1"},
-                    "primary": False,
-                },
-                {
                     "title": "Diagnose",
                     "command": "holdfast.doctor.run",
                     "argument": {"sessionId": "s_1"},
                     "primary": False,
                 },
+                {
+                    "title": "Other model or endpoint",
+                    "command": "holdfast.model.select",
+                    "primary": False,
+                },
+                {
+                    "title": "Stop",
+                    "command": "holdfast.turn.stop",
+                    "argument": {"sessionId": "s_1"},
+                    "primary": False,
+                },
             ],
+            "since": 3,
         },
     }

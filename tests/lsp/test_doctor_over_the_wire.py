@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from holdfast.simulator import Fault, Match, Simulator, Step
+from holdfast.simulator.script import Respond, TextItem
 from lsp.raw_editor import RawEditor, Refused, raw_editor, result_of
 
 
@@ -88,9 +89,67 @@ def _ends(message: dict[str, object]) -> bool:
 
 
 async def _phase(editor: RawEditor, session: dict[str, str], wanted: str) -> None:
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(40):
         while True:
             state = await editor.command("holdfast.session.state", session)
             if state["phase"] == wanted:
                 return
             await editor.until(lambda _: True)
+
+
+async def test_another_endpoint_is_examined_by_its_name(tmp_path: Path) -> None:
+    async with (
+        Simulator() as api,
+        Simulator([Step(times=None, fault=Fault(name="billing"))]) as other,
+        raw_editor(tmp_path, api.base_url) as editor,
+    ):
+        place = {"name": "other", "kind": "gateway", "baseUrl": other.base_url}
+        await editor.initialize({}, endpoints=[place, {"name": "aws", "kind": "bedrock"}])
+        verdicts = {
+            name: (await editor.command("holdfast.doctor.run", {"endpoint": name}))["verdict"]
+            for name in ("default", "other", "aws", "nobody")
+        }
+        assert verdicts == {
+            "default": "healthy",
+            "other": "billing",
+            "aws": "noAddress",
+            "nobody": "noAddress",
+        }
+        assert await editor.stop() == 0
+
+
+async def test_who_has_sessions_open_is_said(tmp_path: Path) -> None:
+    async with Simulator() as api, raw_editor(tmp_path, api.base_url) as editor:
+        await editor.initialize({})
+        await editor.command("holdfast.session.create", {})
+        found = await editor.command("holdfast.doctor.run", {"free": True})
+        store = next(check for check in found["checks"] if check["name"] == "store")
+        assert store["state"] == "good"
+        assert "1 session open in this server" in store["says"]
+        assert [holder["standing"] for holder in store["facts"]["holders"]] == ["here"]
+        assert await editor.stop() == 0
+
+
+async def test_answers_of_a_session_that_died_at_one_age_are_a_verdict(tmp_path: Path) -> None:
+    """What a proxy that cuts at T does, for a T that no examination can wait for."""
+    words = Respond(content=(TextItem(text="kelp " * 200, chunk=10),), per_delta_ms=200)
+    cut = Step(
+        match=Match(kind="messages"),
+        times=2,
+        respond=words,
+        fault=Fault(name="reset", after_events=20),
+    )
+    async with Simulator([Step(), cut]) as api, raw_editor(tmp_path, api.base_url) as editor:
+        await editor.initialize({})
+        session = await editor.command("holdfast.session.create", {})
+        await editor.command("holdfast.session.open", session)
+        for text in ("Hello", "And now slowly"):
+            await editor.command("holdfast.turn.send", {**session, "text": text})
+            await _phase(editor, session, "idle")
+        found = await editor.command("holdfast.doctor.run", {**session, "free": True})
+        assert found["verdict"] == "durationCap", found
+        past = next(check for check in found["checks"] if check["name"] == "past")
+        assert len(past["facts"]["endedAfterMs"]) == 2
+        first = await editor.command("holdfast.doctor.run", {"free": True})
+        assert first["verdict"] == "healthy", "what one session has met is its own"
+        assert await editor.stop() == 0

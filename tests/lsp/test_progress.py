@@ -397,3 +397,17 @@ async def test_cancelling_a_waits_bar_stops_the_turn(stage: Stage) -> None:
 async def test_cancelling_a_token_that_is_over_does_nothing(stage: Stage) -> None:
     await stage.progress.cancel("long gone")
     assert stage.supervisor.calls == []
+
+
+async def test_who_shows_statuses_gets_a_bar_for_a_compaction_and_none_for_a_wait(
+    stage: Stage,
+) -> None:
+    stage.progress.waits = False
+    stage.tell(status=Status(SESSION, "waiting", reason="timeout"))
+    stage.tell(started("c"), status=at("c", 10))
+    await stage.accept()
+    stage.tell(CompactionCommitted(compaction_id="c"), status=Status(SESSION, "idle"))
+    await stage.over()
+    titles = [value.title for value in stage.link.progress(None) if value.kind == "begin"]
+    assert titles == ["Holdfast: compacting the conversation"]
+    assert len(stage.link.requests) == 1

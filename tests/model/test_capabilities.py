@@ -39,6 +39,13 @@ def test_ids_with_dates_and_prefixes_find_their_row_and_others_the_small_default
     assert attrs.evolve(found, compaction=False) == Capabilities(model, window, output, source)
 
 
+def test_a_gateways_list_in_another_vendors_shape_tells_the_sizes_too() -> None:
+    """As LiteLLM writes it."""
+    entry = {"id": "kelp", "object": "model", "max_input_tokens": 9_000, "max_output_tokens": 700}
+    [found] = from_listing({"object": "list", "data": [entry]})
+    assert found == Capabilities("kelp", 9_000, 700, "endpoint")
+
+
 @pytest.mark.parametrize(
     ("model", "compacts"),
     [

@@ -83,6 +83,26 @@ ANSWERS = [
 ]
 
 
+# LiteLLM's own types of errors, as its source names them: with a database it knows many keys.
+REFUSALS_OF_LITELLM = [
+    (401, "token_not_found_in_db", K.AUTHENTICATION, Cause.KEY_REFUSED),
+    (400, "expired_key", K.AUTHENTICATION, Cause.KEY_EXPIRED),
+    (400, "budget_exceeded", K.SPEND_LIMIT, Cause.SPEND_LIMIT),
+    (401, "key_model_access_denied", K.PERMISSION, Cause.KEY_FORBIDDEN),
+    (403, "team_model_access_denied", K.PERMISSION, Cause.KEY_FORBIDDEN),
+]
+
+
+@pytest.mark.parametrize(("status", "type_", "kind", "cause"), REFUSALS_OF_LITELLM)
+def test_p12_what_a_gateway_refuses_to_its_key_is_named(
+    status: int, type_: str, kind: K, cause: Cause
+) -> None:
+    words = type_.replace("_", " ")
+    error = {"message": words, "type": type_, "param": None, "code": str(status)}
+    failure = classification.from_response(status, {}, json.dumps({"error": error}))
+    assert (failure.kind, failure.cause) == (kind, cause)
+
+
 @pytest.mark.survives("V4")
 @pytest.mark.parametrize(("status", "body", "kind", "cause"), ANSWERS)
 def test_p12_an_answer_names_what_it_shows(

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 import httpx2
 import pytest
 
-from holdfast.model.anthropic_wire import EventStream
+from holdfast.model.event_stream import EventStream
 from holdfast.model.port import ModelFailed
 from holdfast.session.failures import FailureKind
 from model import virtual_time

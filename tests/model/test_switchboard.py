@@ -80,6 +80,35 @@ async def test_P11_the_first_endpoints_key_is_not_sent_to_another_address() -> N
             assert failed.value.failure.status == 401
 
 
+async def test_C07_a_key_that_a_client_hands_over_for_an_endpoint_goes_before_what_is_set() -> None:
+    async with Simulator(api_key="given") as there:
+        office = EndpointSetting("office", Kind.GATEWAY, there.base_url, "OFFICE_KEY")
+        async with board({"OFFICE_KEY": "old"}, office) as switchboard:
+            credentials = switchboard.credentials_at("office")
+            assert credentials is not None
+            assert credentials.source == "environment"
+            credentials.give("given", None)
+            assert credentials.source == "client"
+            assert await switchboard.at("office").models()
+            credentials.give(None, None)
+            with pytest.raises(ModelFailed, match="key"):
+                await switchboard.at("office").models()
+            assert switchboard.credentials_at("gone") is None
+
+
+async def test_P11_a_key_for_an_endpoint_is_not_sent_to_another_address_of_that_name() -> None:
+    async with Simulator(api_key="given") as there:
+        before = EndpointSetting("office", Kind.GATEWAY, "http://127.0.0.1:9")
+        async with board({}, before) as switchboard:
+            credentials = switchboard.credentials_at("office")
+            assert credentials is not None
+            credentials.give("given", None)
+            switchboard.use([EndpointSetting("office", Kind.GATEWAY, there.base_url)])
+            with pytest.raises(ModelFailed) as failed:
+                await switchboard.at("office").models()
+            assert failed.value.failure.status == 401
+
+
 async def test_an_endpoint_that_the_settings_do_not_name_fails_in_words() -> None:
     async with board({}) as switchboard:
         model = switchboard.at("gone")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import itertools
 import socket
@@ -100,3 +101,11 @@ def test_a_secret_in_an_exception_is_blotted_out() -> None:
     error = connection_error(httpx2.LocalProtocolError("Illegal header value b'Bearer tok-123'"))
     failure = transport_faults.from_exception(error, headers_received=False, secrets=("tok-123",))
     assert "tok-123" not in failure.message + failure.raw
+
+
+def test_p12_how_a_wait_was_ended_in_here_is_told_to_nobody_and_kept_for_whoever_looks() -> None:
+    scope = asyncio.CancelledError("Cancelled via cancel scope 7f80cd0b9c60")
+    error = connection_error(httpx2.ConnectTimeout("slow"), TimeoutError(), scope)
+    failure = transport_faults.from_exception(error, headers_received=False)
+    assert "cancel scope" not in failure.message
+    assert "cancel scope" in failure.raw

@@ -49,7 +49,7 @@ class Wire:
 
     `pace_s` is the beat of all that takes time: the gap between two pieces, how long something is
     held back, after how much a connection is cut. `tls` is what a proxy's tunnel leads to, and
-    `met` is told of the requests in it.
+    `met` is told of the requests in it. Nothing is sent while there is no `way`.
     """
 
     reader: StreamReader
@@ -58,6 +58,7 @@ class Wire:
     pace_s: float
     tls: ssl.SSLContext | None
     met: Callable[[Request], None]
+    way: asyncio.Event
 
     async def answer(
         self,
@@ -73,6 +74,7 @@ class Wire:
         await self.send("\r\n".join([*lines, "connection: close", "", ""]).encode() + data)
 
     async def send(self, data: bytes) -> None:
+        await self.way.wait()
         self.writer.write(data)
         await self.writer.drain()
 

@@ -7,7 +7,7 @@ things on. A place counts what reached it, so that a test can say what a client 
     async with Stage(folder) as stage:
         place = await stage.set("half-open", simulator.port)
         ...  # a client of place.base_url, started with place.environment
-        await place.clear()
+        await place.clear()  # or: await place.become("black hole")
 """
 
 from __future__ import annotations
@@ -16,129 +16,19 @@ import asyncio
 import socket
 import ssl
 from asyncio import StreamReader, StreamWriter
-from collections.abc import Mapping
+from collections.abc import Sequence
 from contextlib import suppress
-from enum import Enum
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
-from attrs import frozen
-
-from network import plays
+from network import names, plays
 from network.certificates import HIDDEN_NAME, Certificates
+from network.faults import FAULTS, LOOPBACK_4, LOOPBACK_6, Door, Fault, Named
 from network.plays import Play, Request, Wire
 
-LOOPBACK: Final = "127.0.0.1"
-NO_SUCH_NAME: Final = "http://api.holdfast.invalid"
 BEHIND_A_PROXY: Final = f"https://{HIDDEN_NAME}"
 """A name that only the proxy knows: who reaches it went through the proxy."""
-
-
-class Door(Enum):
-    """What happens to a connection before anything is said on it."""
-
-    OPEN = "accepted"
-    SUSPENDED = "completed by the system, accepted by nobody"
-    FULL = "its first packets are dropped"
-    SHUT = "refused"
-
-
-@frozen
-class Fault:
-    """One fault of a place.
-
-    `certificate` is what the place shows (a name of `Certificates.chains`; None: no TLS), `secure`
-    says that the client expects TLS. With `proxy` the client reaches the place by its environment.
-    `api` says that the API itself answers so, and nothing on the way. A fault with an `address` is
-    there, and the place is never reached.
-    """
-
-    says: str
-    play: Play = plays.relay
-    door: Door = Door.OPEN
-    certificate: str | None = None
-    secure: bool = False
-    proxy: bool = False
-    host: str = LOOPBACK
-    api: bool = False
-    address: str = ""
-
-
-FAULTS: Final[Mapping[str, Fault]] = {
-    # Nothing comes through.
-    "name not found": Fault("no name server knows the host", address=NO_SUCH_NAME),
-    "refused": Fault("nothing listens at the port", door=Door.SHUT),
-    "black hole": Fault("packets are dropped", door=Door.FULL),
-    "suspended": Fault("the server is stopped, its system is not", door=Door.SUSPENDED),
-    "never answers": Fault("the request is taken and nothing said", plays.never_answers),
-    "reset": Fault("the connection is reset", plays.resets),
-    "closed": Fault("the connection is closed without an answer", plays.closes),
-    "not http": Fault("what listens speaks no HTTP", plays.no_event_stream),
-    # An answer begins.
-    "half-open": Fault("the answer stops and the connection stays", plays.half_open),
-    "slow drip": Fault("the answer comes drop by drop", plays.drips),
-    "buffering proxy": Fault("a proxy holds the answer back until it is whole", plays.holds_back),
-    "cut at T": Fault("a proxy cuts every answer at one age", plays.cuts),
-    "pings only": Fault("the stream lives and says nothing", plays.pings, api=True),
-    # TLS.
-    "interception": Fault(
-        "a proxy shows a certificate of its own authority", certificate="intercepted", secure=True
-    ),
-    "certificate expired": Fault(
-        "the certificate is over, or the clock ahead", certificate="expired", secure=True
-    ),
-    "wrong clock": Fault(
-        "the certificate begins in the future: the clock is behind",
-        certificate="not yet valid",
-        secure=True,
-    ),
-    "other name": Fault(
-        "the certificate is for another host", certificate="other name", secure=True
-    ),
-    "plain on a TLS port": Fault("TLS is answered by plain HTTP", secure=True),
-    # Proxies of the environment.
-    "proxy unreachable": Fault(
-        "the proxy is not there", plays.lets_through, door=Door.SHUT, proxy=True
-    ),
-    "proxy with login": Fault("the proxy wants a login", plays.asks_for_login, proxy=True),
-    "proxy refuses": Fault(
-        "the proxy lets nobody there", plays.page(403, "Blocked by policy"), proxy=True
-    ),
-    # Pages of what stands between.
-    "html 502": Fault("a gateway's page: 502", plays.page(502, "502 Bad Gateway")),
-    "html 504": Fault("a gateway's page: 504", plays.page(504, "504 Gateway Time-out")),
-    "413 at a proxy": Fault("a proxy takes no large requests", plays.too_small),
-    "sign-in page": Fault("a sign-in page instead of the API", plays.page(200, "Sign in to Wi-Fi")),
-    "sign-in redirect": Fault(
-        "a redirect to a sign-in page", plays.page(302, "Found", location="http://portal.example/")
-    ),
-    "wrong address": Fault("no API at this address", plays.page(404, "404 Not Found")),
-    # What the API itself says.
-    "revoked key": Fault("401 until there is a new key", plays.knows_a_new_key, api=True),
-    "billing": Fault(
-        "402", plays.says(402, "billing_error", "Your credit balance is too low."), api=True
-    ),
-    "forbidden": Fault(
-        "403", plays.says(403, "permission_error", "Your key may not do this."), api=True
-    ),
-    "429 with retry-after": Fault(
-        "429 and when to come again",
-        plays.says(429, "rate_limit_error", "Too many requests.", retry_after="1"),
-        api=True,
-    ),
-    "429 without retry-after": Fault(
-        "429 and no word of when", plays.says(429, "rate_limit_error", "Slow down."), api=True
-    ),
-    "529 storm": Fault(
-        "529 to everything", plays.says(529, "overloaded_error", "Overloaded"), api=True
-    ),
-    # No fault at all.
-    "healthy": Fault("nothing is wrong"),
-    "healthy TLS": Fault("nothing is wrong, over TLS", certificate="good", secure=True),
-    "healthy proxy": Fault("nothing is wrong, through a proxy", plays.lets_through, proxy=True),
-    "IPv6 only": Fault("only the sixth family of addresses listens", host="::1"),
-}
 
 
 class Place:
@@ -149,18 +39,29 @@ class Place:
     """
 
     def __init__(
-        self, fault: Fault, upstream: int, certificates: Certificates | None, pace_s: float
+        self,
+        fault: Fault,
+        upstream: int,
+        certificates: Certificates | None,
+        pace_s: float,
+        names: NameServer,
     ) -> None:
         self.fault = fault
         self.connections = self.requests = self.looks = 0
-        self._upstream = (LOOPBACK, upstream)
+        self._upstream = (LOOPBACK_4, upstream)
         self._certificates = certificates
         self._pace_s = pace_s
         self._play: Play = fault.play
         self._tls: ssl.SSLContext | None = None
         self._tunnelled = self._context("good") if fault.proxy else None
+        self._names = names
         self._listener = _listener(fault.host)
         self.port: int = self._listener.getsockname()[1]
+        self.name = f"api-{self.port}.holdfast.test"
+        self._dead_ends: list[socket.socket] = []
+        self._stale_proxy = self._nobody() if fault.stale_proxy else ""
+        self._way = asyncio.Event()
+        self._way.set()
         self._fillers: list[socket.socket] = []
         self._server: asyncio.Server | None = None
         self._open: set[asyncio.Task[None]] = set()
@@ -174,6 +75,8 @@ class Place:
             return BEHIND_A_PROXY
         if self.fault.secure:
             return f"https://localhost:{self.port}"
+        if self.fault.named is not None:
+            return f"http://{self.name}:{self.port}"
         return f"http://{f'[{host}]' if ':' in (host := self.fault.host) else host}:{self.port}"
 
     @property
@@ -182,23 +85,54 @@ class Place:
         found = {}
         if self._certificates is not None:
             found["SSL_CERT_FILE"] = str(self._certificates.trusted)
-        if self.fault.proxy:
-            proxy = f"http://{LOOPBACK}:{self.port}"
+        if self.fault.named is not None:
+            found[names.VARIABLE] = str(self._names.path)
+        proxy = f"http://{LOOPBACK_4}:{self.port}" if self.fault.proxy else self._stale_proxy
+        if proxy:
             found |= {"HTTP_PROXY": proxy, "HTTPS_PROXY": proxy, "NO_PROXY": ""}
         return found
 
     async def open(self) -> None:
         """Make the fault be there."""
+        self._answer_for_the_name(self.fault.named)
+        if self.fault.named is Named.BOTH_FAMILIES:
+            self._dead_ends.append(_listener(LOOPBACK_6, self.port))
+            self._fill(self._dead_ends[-1])
         match self.fault.door:
             case Door.SHUT:
                 pass  # bound and not listening: the port is refused, and nobody else's
             case Door.SUSPENDED:
                 self._listener.listen(64)
             case Door.FULL:
-                self._listener.listen(0)
-                self._fillers = [_filler(self.port) for _ in range(4)]
+                self._fill(self._listener)
             case Door.OPEN:
                 await self._serve(self.fault.certificate)
+
+    async def become(self, name: str) -> None:
+        """Have another fault of `FAULTS`, or none, from now on: weather changes.
+
+        A black hole swallows the connections that there are as well, for ever; behind a closed door
+        they are reset. What TLS, a proxy and the address are stays as it is.
+        """
+        fault = FAULTS[name]
+        if fault.door is Door.OPEN:
+            await self.clear()
+            self._play = fault.play
+            self._answer_for_the_name(fault.named)
+            return
+        self._stop_listening()
+        match fault.door:
+            case Door.FULL:
+                self._way.clear()
+                self._way = asyncio.Event()
+                self._way.set()
+                self._fill(self._listener)
+            case Door.SHUT:
+                self._listener.close()
+                self._listener = _listener(self.fault.host, self.port)
+                self._hang_up()
+            case Door.SUSPENDED:
+                pass  # The system completes connections as long as somebody has the port.
 
     async def clear(self) -> None:
         """Take the fault away. What is being played to a connection is played to its end.
@@ -208,6 +142,8 @@ class Place:
         if self.fault.address:
             raise ValueError(f"{self.fault.says}: no place can change that")
         self._play = plays.lets_through
+        self._stale_proxy = ""
+        self._answer_for_the_name(None)
         for filler in self._fillers:
             filler.close()
         wanted = "good" if self.fault.secure else None
@@ -217,25 +153,53 @@ class Place:
             self._load(self._tls, "good")
         elif wanted is not None:
             self._stop_listening()
+            self._listener.close()
             self._listener = _listener(self.fault.host, self.port)
             await self._serve(wanted)
 
     async def close(self) -> None:
         """End everything at once."""
-        for filler in self._fillers:
-            filler.close()
         self._stop_listening()
-        self._listener.close()
-        for task in self._open:
-            task.cancel()
+        for held in (self._listener, *self._fillers, *self._dead_ends):
+            held.close()
+        self._hang_up()
         await asyncio.gather(*self._open, return_exceptions=True)
 
     async def _serve(self, certificate: str | None) -> None:
         if certificate is not None:
             self._tls = self._context(certificate)
+        # Another handle of the socket: it goes on listening when nobody accepts any more.
         self._server = await asyncio.start_server(
-            self._accept, sock=self._listener, ssl=self._tls, backlog=64
+            self._accept, sock=self._listener.dup(), ssl=self._tls, backlog=64
         )
+
+    def _answer_for_the_name(self, named: Named | None) -> None:
+        """Have the name server say what a fault wants, or where the place is."""
+        if self.fault.named is None:
+            return
+        addresses: Sequence[str] | None = (LOOPBACK_4,)
+        match self.fault.named if self.fault.named is Named.BOTH_FAMILIES else named:
+            case Named.UNKNOWN:
+                addresses = ()
+            case Named.SILENT:
+                addresses = None
+            case Named.BOTH_FAMILIES:
+                addresses = (LOOPBACK_6, LOOPBACK_4)
+        self._names.say(self.name, addresses)
+
+    def _fill(self, listener: socket.socket) -> None:
+        """Have a listener's packets dropped: its queue is full, and nobody accepts."""
+        listener.listen(0)
+        self._fillers += [_filler(listener) for _ in range(4)]
+
+    def _nobody(self) -> str:
+        """Return the address of a proxy that is not there, and will not be."""
+        self._dead_ends.append(_listener(LOOPBACK_4))
+        return f"http://{LOOPBACK_4}:{self._dead_ends[-1].getsockname()[1]}"
+
+    def _hang_up(self) -> None:
+        for task in self._open:
+            task.cancel()
 
     def _context(self, certificate: str) -> ssl.SSLContext:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -259,7 +223,9 @@ class Place:
 
     async def _meet(self, reader: StreamReader, writer: StreamWriter) -> None:
         """Play to one connection: one request, then the end."""
-        wire = Wire(reader, writer, self._upstream, self._pace_s, self._tunnelled, self._count)
+        wire = Wire(
+            reader, writer, self._upstream, self._pace_s, self._tunnelled, self._count, self._way
+        )
         try:
             with suppress(ConnectionError, asyncio.IncompleteReadError):  # the client has left
                 request = await plays.read_request(reader)
@@ -268,6 +234,9 @@ class Place:
                     await self._play(request, wire)
         except plays.NotHttp:
             await wire.answer(400, "This is a port for plain HTTP.", "text/plain")
+        except asyncio.CancelledError:
+            wire.reset()
+            raise
         finally:
             writer.close()
 
@@ -278,10 +247,25 @@ class Place:
             self.looks += 1
 
 
+class NameServer:
+    """What is said of the names of a stage's places, in a file that `names.py` reads."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._said: dict[str, Sequence[str] | None] = {}
+        names.write(path, self._said)
+
+    def say(self, name: str, addresses: Sequence[str] | None) -> None:
+        """Answer questions for `name` so from now on."""
+        self._said[name] = addresses
+        names.write(self.path, self._said)
+
+
 class Stage:
     """All places of a test. Leaving it ends them and every connection through them."""
 
     def __init__(self, folder: Path) -> None:
+        self.names = NameServer(folder / "names.json")
         self._folder = folder / "certificates"
         self._made: Certificates | None = None
         self._places: list[Place] = []
@@ -308,9 +292,8 @@ class Stage:
     async def set(self, fault: str, upstream: int, *, pace_s: float = 1.0) -> Place:
         """Put up a place with a fault of `FAULTS` before the port `upstream` of the loopback."""
         found = FAULTS[fault]
-        place = Place(
-            found, upstream, self.certificates if found.secure or found.proxy else None, pace_s
-        )
+        certificates = self.certificates if found.secure or found.proxy else None
+        place = Place(found, upstream, certificates, pace_s, self.names)
         self._places.append(place)
         await place.open()
         return place
@@ -323,10 +306,10 @@ def _listener(host: str, port: int = 0) -> socket.socket:
     return found
 
 
-def _filler(port: int) -> socket.socket:
+def _filler(listener: socket.socket) -> socket.socket:
     """Take a place in the queue of a listener that accepts nobody."""
-    found = socket.socket()
+    found = socket.socket(listener.family)
     found.setblocking(False)
     with suppress(BlockingIOError):
-        found.connect((LOOPBACK, port))
+        found.connect(listener.getsockname())
     return found

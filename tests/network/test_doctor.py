@@ -4,48 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import socket
-import ssl
-import threading
-import time
+import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from datetime import UTC, datetime
-from email.utils import format_datetime
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
+import attrs
 import pytest
 
-from holdfast.network import Diagnosis, Reached, Subject, examine
+from holdfast.journal.looks import StoreLook
+from holdfast.model.port import Probe
+from holdfast.network import Check, Diagnosis, Reached, Subject, examine, streams
+from holdfast.network.past import Past
+from holdfast.network.path import has_a_route
 from holdfast.network.reports import HEALTHY, State
 from holdfast.network.subjects import Address
+from holdfast.session.causes import Cause
+from holdfast.session.failures import Failure, FailureKind
 from holdfast.simulator import Simulator
-from holdfast.simulator.script import Respond, Step, TextItem
-from network.plays import PROXY_LOGIN
-from network.stage import Place, Stage
+from network.planted import KEY, MODEL, PLANTS, Field, Plant, field, subject_at
+from network.stage import Stage
 
-LIMIT_S = 2.0
-KEY = "key-of-a-test"
-MODEL = "claude-opus-5-5"
-
-SLOW = Step(
-    times=None,
-    respond=Respond(content=(TextItem(text="one two three " * 16, chunk=14),), per_delta_ms=60),
-)
-
-
-def subject_at(place: Place, login: str = "", **more: object) -> Subject:
-    """Return what a client's process would examine that has the place's environment."""
-    environment = place.environment
-    proxies = {}
-    if "HTTP_PROXY" in environment:
-        address = environment["HTTP_PROXY"].replace("http://", f"http://{login}")
-        proxies = {"http": address, "https": address}
-
-    def trust() -> ssl.SSLContext:
-        return ssl.create_default_context(cafile=environment.get("SSL_CERT_FILE"))
-
-    given = {"headers": {"x-api-key": KEY}, "model": MODEL, "trust": trust, "proxies": proxies}
-    return Subject(base_url=place.base_url, **{**given, **more})
+LIMIT_S = 5.0
 
 
 @pytest.fixture
@@ -62,109 +42,74 @@ async def api() -> AsyncIterator[int]:
 
 
 @pytest.fixture
-async def slow_api() -> AsyncIterator[int]:
-    """The port of an API that takes its time for an answer."""
-    async with Simulator([SLOW], api_key=KEY) as simulator:
-        yield int(simulator.base_url.rpartition(":")[2])
+async def ground(stage: Stage) -> AsyncIterator[Field]:
+    async with field(stage) as ground:
+        yield ground
 
 
-PLANTED = {
-    "refused": "refused",
-    "black hole": "connectTimeout",
-    "suspended": "noFirstByte",
-    "never answers": "noFirstByte",
-    "reset": "reset",
-    "not http": "wrongAddress",
-    "half-open": "silentStream",
-    "pings only": "noProgress",
-    "interception": "tlsIntercepted",
-    "other name": "tlsName",
-    "plain on a TLS port": "tlsRefused",
-    "proxy unreachable": "proxyUnreachable",
-    "proxy with login": "proxyLogin",
-    "html 502": "gatewayPage",
-    "413 at a proxy": "tooLargeForProxy",
-    "sign-in page": "signInPage",
-    "sign-in redirect": "redirected",
-    "wrong address": "wrongAddress",
-    "revoked key": "keyRefused",
-    "billing": "billing",
-    "forbidden": "keyForbidden",
-    "429 with retry-after": "rateLimited",
-    "529 storm": "overloaded",
-}
-
-
-@pytest.mark.parametrize("fault", PLANTED)
-async def test_a_planted_fault_is_named_within_the_limit(
-    fault: str, stage: Stage, api: int
+async def test_what_is_planted_is_named_within_the_limit_and_nothing_else_is(
+    ground: Field,
 ) -> None:
-    place = await stage.set(fault, api)
-    found = await examine(subject_at(place), limit_s=LIMIT_S)
-    assert found.verdict == PLANTED[fault], found
-    assert found.says
-    assert found.advice
-    assert found.ms <= LIMIT_S * 1000
+    """Scaled; `make doctors` plays all of them, and some more, at the default limit."""
+    gate = asyncio.Semaphore(12)
+
+    async def examined(plant: Plant) -> Diagnosis:
+        limit_s = LIMIT_S if plant.api == "quick" and plant.verdict != HEALTHY else LIMIT_S * 2
+        async with gate:
+            found = await examine(await ground.put(plant), limit_s=limit_s)
+        assert found.says, plant
+        assert found.advice, plant
+        return found
+
+    planted = {name: plant for name, plant in PLANTS.items() if plant.scales}
+    every = await asyncio.gather(*map(examined, planted.values()))
+    found = dict(zip(planted, every, strict=True))
+    assert {name: each.verdict for name, each in found.items()} == {
+        name: plant.verdict if not plant.is_named or has_a_route() else Cause.OFFLINE
+        for name, plant in planted.items()
+    }
+    for each in found.values():
+        if each.healthy:
+            assert each.says.startswith("Nothing wrong here")
+            assert not [check for check in each.checks if check.state is State.BAD]
 
 
-@pytest.mark.parametrize("way", ["healthy", "healthy TLS", "healthy proxy", "IPv6 only"])
-async def test_on_a_healthy_path_nothing_is_wrong(way: str, stage: Stage, api: int) -> None:
-    place = await stage.set(way, api)
-    found = await examine(subject_at(place), limit_s=LIMIT_S * 2)
-    assert found.verdict == HEALTHY, found
-    assert found.says.startswith("Nothing wrong here")
-    assert not [check for check in found.checks if check.state is State.BAD]
+async def test_one_cut_is_chance_and_two_at_one_age_are_a_limit(ground: Field) -> None:
+    """A stream that is cut twice at two ages, or once of two, is no limit of time."""
+    cut = Check(name="stream", state=State.BAD, says="Cut.", cause=Cause.CUT_STREAM)
+    good = Check(name="stream", state=State.GOOD, says="Whole.")
+    assert streams.by_the_clock((cut, 5000.0), (cut, 5400.0)).cause == Cause.DURATION_CAP
+    assert streams.by_the_clock((cut, 5000.0), (cut, 4000.0)).cause == Cause.CUT_STREAM
+    assert streams.by_the_clock((cut, 5000.0), (good, 9000.0)).cause == Cause.CUT_STREAM
+    assert streams.by_the_clock((good, 9000.0), (good, 9000.0)).state is State.GOOD
+    subject = attrs.evolve(
+        await ground.put(PLANTS["cut at 0.3 s"]), past=Past(died_ms=(4000, 4100))
+    )
+    found = await examine(subject, limit_s=LIMIT_S)
+    assert found.verdict == Cause.DURATION_CAP, found
 
 
-async def test_a_proxy_that_holds_the_stream_back_is_named(stage: Stage, slow_api: int) -> None:
-    place = await stage.set("buffering proxy", slow_api, pace_s=0.05)
-    found = await examine(subject_at(place), limit_s=5.0)
-    assert found.verdict == "streamHeldBack", found
-
-
-async def test_a_proxy_that_cuts_every_answer_at_one_age_is_named(
-    stage: Stage, slow_api: int
-) -> None:
-    place = await stage.set("cut at T", slow_api, pace_s=0.3)
-    found = await examine(subject_at(place), limit_s=5.0)
-    assert found.verdict == "cutStream", found
+async def test_an_upload_is_judged_by_what_has_been_acknowledged(ground: Field) -> None:
+    names = ("unread uploads", "unanswered uploads")
+    subjects = [await ground.put(PLANTS[name]) for name in names]
+    lost, unanswered = await asyncio.gather(*(examine(each, limit_s=LIMIT_S) for each in subjects))
+    told = [found.check("upload") for found in (lost, unanswered)]
+    assert all(told)
+    assert "have not arrived" in told[0].says
+    assert told[0].facts.get("unacknowledged", 1) > 0
+    if sys.platform == "linux":
+        assert told[1].facts["unacknowledged"] == 0
+        assert unanswered.verdict == Cause.NO_FIRST_BYTE
 
 
 async def test_a_clock_that_is_ahead_is_told_from_a_certificate_that_is_over(
-    stage: Stage,
+    ground: Field,
 ) -> None:
     """The certificate is valid at the server's own time: it is this machine that is wrong."""
-    async with _server_at(datetime(2020, 6, 1, tzinfo=UTC)) as port:
-        place = await stage.set("certificate expired", port)
-        found = await examine(subject_at(place), limit_s=LIMIT_S)
-    assert found.verdict == "tlsClock", found
-    assert "days away from the server's" in found.says
-    async with _server_at(datetime.now(UTC)) as port:
-        place = await stage.set("certificate expired", port)
-        found = await examine(subject_at(place), limit_s=LIMIT_S)
-    assert found.verdict == "tlsRefused", found
-    assert "clock is the same as the server's" in found.says
-
-
-@asynccontextmanager
-async def _server_at(moment: datetime) -> AsyncIterator[int]:
-    """Listen as a server that lives at a moment; gives its port."""
-
-    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readuntil(b"\r\n\r\n")
-        date = f"Date: {format_datetime(moment, usegmt=True)}"
-        writer.write(f"HTTP/1.1 404 -\r\n{date}\r\ncontent-length: 0\r\n\r\n".encode())
-        writer.close()
-
-    server = await asyncio.start_server(answer, "127.0.0.1", 0)
-    yield int(server.sockets[0].getsockname()[1])
-    server.close()
-
-
-async def test_a_proxy_that_takes_the_login_is_no_fault(stage: Stage, api: int) -> None:
-    place = await stage.set("proxy with login", api)
-    found = await examine(subject_at(place, f"{PROXY_LOGIN}@"), limit_s=LIMIT_S * 2)
-    assert found.verdict == HEALTHY, found
+    ahead = await examine(await ground.put(PLANTS["clock ahead"]), limit_s=LIMIT_S)
+    assert "days away from the server's" in ahead.says
+    over = await examine(await ground.put(PLANTS["certificate over"]), limit_s=LIMIT_S)
+    assert "clock is the same as the server's" in over.says
 
 
 # -- names -----------------------------------------------------------------------------------------
@@ -172,28 +117,6 @@ async def test_a_proxy_that_takes_the_login_is_no_fault(stage: Stage, api: int) 
 
 def _named(resolve: object, host: str = "api.holdfast.test") -> Subject:
     return Subject(base_url=f"http://{host}:9", headers={"x-api-key": KEY}, resolve=resolve)
-
-
-async def test_a_name_that_is_not_there_is_named() -> None:
-    def nowhere(host: str, port: int) -> list[Address]:
-        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
-
-    found = await examine(_named(nowhere), limit_s=LIMIT_S)
-    assert found.verdict in {"nameNotFound", "offline"}, found
-
-
-async def test_a_name_server_that_is_silent_is_named_and_nobody_waits_for_it() -> None:
-    released = threading.Event()
-
-    def hangs(host: str, port: int) -> list[Address]:
-        released.wait(60)
-        return []
-
-    begun = time.monotonic()
-    found = await examine(_named(hangs), limit_s=LIMIT_S)
-    assert time.monotonic() - begun < LIMIT_S
-    released.set()
-    assert found.verdict in {"nameServerSilent", "offline"}, found
 
 
 async def test_one_family_of_addresses_that_is_silent_is_seen_and_does_not_hide_the_other(
@@ -223,17 +146,53 @@ async def test_progress_hears_of_every_step_once_and_ends_with_all(stage: Stage,
     assert sorted(each.name for each in heard) == sorted(check.name for check in found.checks)
 
 
-async def test_a_stopped_examination_leaves_no_connection(stage: Stage, api: int) -> None:
-    place = await stage.set("never answers", api)
-    begun = asyncio.Event()
-    work = asyncio.create_task(
-        examine(subject_at(place), limit_s=60.0, progress=lambda _: begun.set())
-    )
-    await begun.wait()
+async def test_an_examination_can_be_stopped_at_every_step_and_leaves_nothing_behind() -> None:
+    async with _patient_api() as (port, connections):
+        subject = Subject(base_url=f"http://127.0.0.1:{port}", model=MODEL, stored=None)
+        for nth in range(1, 9):  # the others wait for answers that never come
+            assert await _stopped(subject, nth), f"it was stopped after {nth} steps"
+            async with asyncio.timeout(10):
+                await connections.join()
+
+
+async def _stopped(subject: Subject, nth: int) -> bool:
+    """Stop an examination when so many steps have ended; say whether it came to that."""
+    reached = asyncio.Event()
+
+    def tell(how_far: Reached) -> None:
+        if how_far.done == nth:
+            reached.set()
+
+    work = asyncio.create_task(examine(subject, limit_s=60.0, progress=tell))
+    waiting = asyncio.create_task(reached.wait())
+    await asyncio.wait((work, waiting), return_when=asyncio.FIRST_COMPLETED)
+    stopped = not work.done()
+    waiting.cancel()
     work.cancel()
-    with pytest.raises(asyncio.CancelledError):
+    with suppress(asyncio.CancelledError):
         await work
-    assert len(asyncio.all_tasks()) <= 2 + place.connections
+    return stopped
+
+
+@asynccontextmanager
+async def _patient_api() -> AsyncIterator[tuple[int, asyncio.Queue[None]]]:
+    """Answer questions at once and nothing else ever. Gives the port, and a queue that counts the
+    connections which the other side has not ended yet.
+    """
+    connections: asyncio.Queue[None] = asyncio.Queue()
+
+    async def meet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connections.put_nowait(None)
+        with suppress(ConnectionError):
+            if (await reader.read(4)).startswith(b"GET"):
+                writer.write(b"HTTP/1.1 200 -\r\ncontent-length: 2\r\n\r\n{}")
+            await reader.read(-1)
+        connections.task_done()
+        writer.close()
+
+    server = await asyncio.start_server(meet, "127.0.0.1", 0)
+    yield int(server.sockets[0].getsockname()[1]), connections
+    server.close()
 
 
 async def test_the_comparison_tells_the_endpoint_from_the_network(stage: Stage, api: int) -> None:
@@ -315,3 +274,65 @@ async def test_a_folder_that_cannot_be_written_is_named_beside_the_network(
     disk = found.check("disk")
     assert disk is not None
     assert disk.state is State.GOOD, "the nearest folder above is the one that is written"
+
+
+async def test_a_fault_of_its_own_is_told_and_costs_nobody_the_other_steps(
+    stage: Stage, api: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken() -> StoreLook:
+        raise RuntimeError("a bug")
+
+    place = await stage.set("healthy", api)
+    found = await examine(subject_at(place, stored=broken), limit_s=LIMIT_S)
+    assert found.verdict == "unfinished", found
+    store = found.check("store")
+    assert store is not None
+    assert "RuntimeError" in store.says
+    assert "a bug" in caplog.text
+
+
+# -- endpoints with a client of their own ----------------------------------------------------------
+
+
+async def _looked_at(port: int, probe: Probe) -> tuple[Diagnosis, bytes]:
+    """Examine an endpoint by its own client's look; return what reached the endpoint, too."""
+    seen: list[bytes] = []
+
+    async def listen(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        seen.append(await reader.read(65_536))
+        writer.write(b"HTTP/1.1 403 -\r\ncontent-length: 2\r\n\r\n{}")
+        writer.close()
+
+    async def look() -> Probe:
+        return probe
+
+    server = await asyncio.start_server(listen, "127.0.0.1", port)
+    port = server.sockets[0].getsockname()[1]
+    subject = Subject(
+        base_url=f"http://127.0.0.1:{port}", headers={"x-api-key": KEY}, look=look, model=MODEL
+    )
+    found = await examine(subject, limit_s=LIMIT_S)
+    server.close()
+    return found, b"".join(seen)
+
+
+async def test_an_endpoint_with_its_own_client_is_asked_by_it_and_gets_no_key_by_hand() -> None:
+    found, seen = await _looked_at(0, Probe(ok=True, latency_ms=7))
+    assert found.verdict == HEALTHY, found
+    assert KEY.encode() not in seen
+    assert {c.name: c.state for c in found.checks}["stream"] is State.SKIPPED
+
+
+async def test_what_its_own_client_has_seen_is_named() -> None:
+    failure = Failure(
+        kind=FailureKind.OVERLOADED, message="Overloaded", status=529, cause=Cause.OVERLOADED
+    )
+    found, _ = await _looked_at(0, Probe(ok=False, failure=failure, latency_ms=7))
+    assert found.verdict == Cause.OVERLOADED, found
+
+
+async def test_an_endpoint_without_an_address_says_what_is_missing() -> None:
+    problem = "No region is set."
+    found = await examine(Subject(base_url="", address_problem=problem), limit_s=LIMIT_S)
+    assert found.verdict == "noAddress"
+    assert problem in found.says

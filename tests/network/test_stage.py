@@ -10,8 +10,10 @@ import httpx2
 import pytest
 
 from holdfast.simulator import Script, Simulator
+from network import names
+from network.faults import FAULTS
 from network.plays import NEW_KEY
-from network.stage import FAULTS, Place, Stage
+from network.stage import Place, Stage
 
 QUESTION = {
     "model": "claude-opus-5-5",
@@ -33,7 +35,15 @@ ANSWER = Script.parse(
     ]
 )
 
-PASSES = {"healthy", "healthy TLS", "healthy proxy", "IPv6 only", "slow drip", "buffering proxy"}
+PASSES = {
+    "healthy",
+    "healthy TLS",
+    "healthy proxy",
+    "IPv6 only",
+    "IPv6 half-broken",
+    "slow drip",
+    "buffering proxy",
+}
 SILENT = {"black hole", "suspended", "never answers", "half-open", "pings only"}
 
 
@@ -43,7 +53,7 @@ async def ask(place: Place, key: str = HEADERS["x-api-key"]) -> str:
     trust = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     if "SSL_CERT_FILE" in environment:
         trust.load_verify_locations(environment["SSL_CERT_FILE"])
-    proxy = environment.get("HTTPS_PROXY")
+    proxy = environment.get("HTTP_PROXY")
     async with httpx2.AsyncClient(timeout=PATIENCE_S, verify=trust, proxy=proxy) as client:
         try:
             async with client.stream(
@@ -77,6 +87,29 @@ async def check(name: str, stage: Stage, simulator: Simulator) -> None:
     assert await ask(place, key) == "answer", name
 
 
+@pytest.mark.parametrize("later", ["black hole", "refused", "html 502", "half-open"])
+async def test_a_place_can_have_one_fault_after_another(later: str, tmp_path: Path) -> None:
+    async with Simulator(ANSWER) as simulator, Stage(tmp_path) as stage:
+        place = await stage.set("healthy", simulator.port)
+        assert await ask(place) == "answer"
+        await place.become(later)
+        assert await ask(place) != "answer"
+        await place.become("healthy")
+        assert await ask(place) == "answer"
+
+
+async def test_a_black_hole_swallows_the_answers_that_are_under_way(tmp_path: Path) -> None:
+    async with Simulator(ANSWER) as simulator, Stage(tmp_path) as stage:
+        place = await stage.set("slow drip", simulator.port)
+        asking = asyncio.create_task(ask(place))
+        while not place.requests:
+            await asyncio.sleep(0)
+        await place.become("black hole")
+        await place.become("healthy")
+        assert await asking == "silence"
+        assert await ask(place) == "answer"
+
+
 async def test_every_place_has_its_fault_until_it_is_cleared(tmp_path: Path) -> None:
     gate = asyncio.Semaphore(8)
 
@@ -84,10 +117,8 @@ async def test_every_place_has_its_fault_until_it_is_cleared(tmp_path: Path) -> 
         async with gate:
             await check(name, stage, simulator)
 
-    async with (
-        Simulator(ANSWER) as simulator,
-        Stage(tmp_path) as stage,
-        asyncio.TaskGroup() as all_of_them,
-    ):
-        for name in FAULTS:
-            all_of_them.create_task(in_turn(name))
+    async with Simulator(ANSWER) as simulator, Stage(tmp_path) as stage:
+        with names.asked(stage.names.path):
+            async with asyncio.TaskGroup() as all_of_them:
+                for name in FAULTS:
+                    all_of_them.create_task(in_turn(name))

@@ -8,6 +8,7 @@ from pathlib import Path
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from holdfast.journal.looks import Holder, Standing, StoreLook
 from holdfast.network import line, machine, path
 from holdfast.network.answers import headroom
 from holdfast.network.certificates import read
@@ -172,3 +173,48 @@ def test_nothing_shows_a_secret() -> None:
     text = bundle(found, subject.secrets)
     assert "hidden" not in text
     assert text.count("[redacted]") >= 2
+
+
+# -- the store and the disk ------------------------------------------------------------------------
+
+
+def _holder(standing: Standing, silent_s: float = 1.0) -> Holder:
+    return Holder(4242, "laptop", 2, silent_s, standing)
+
+
+def test_who_has_sessions_open_is_said() -> None:
+    here, gone = _holder(Standing.HERE), _holder(Standing.GONE)
+    seen = StoreLook(exists=True, sessions=5, size_bytes=2_000_000, holders=(here, gone))
+    told = machine.store(seen)
+    assert told.state is State.GOOD
+    assert "2 sessions open in this server" in told.says
+    assert "gone (process 4242)" in told.says
+    silent = machine.store(
+        StoreLook(exists=True, sessions=5, holders=(_holder(Standing.ALIVE, 90.0),))
+    )
+    assert "silent for 90 s" in silent.says
+
+
+def test_a_store_that_is_locked_missing_or_broken_has_its_verdict() -> None:
+    locked = machine.store(StoreLook(exists=True, sessions=1, locked_s=1.5))
+    assert judge([locked]).cause == "storeBusy"
+    broken = machine.store(StoreLook(exists=True, problem="file is not a database"))
+    assert judge([broken]).cause == "storeFailed"
+    assert judge([machine.store(StoreLook(exists=False))]).cause == HEALTHY
+
+
+def test_a_slow_disk_and_one_of_another_machine_are_worth_a_word() -> None:
+    assert machine.room(10**10, 3_000).cause == "diskSlow"
+    assert machine.room(10**10, 1, "nfs4").cause == "dataOnNetworkDisk"
+    assert machine.room(10**10, 1, "ext4").state is State.GOOD
+
+
+def test_the_file_system_of_a_folder_is_that_of_the_nearest_mount(tmp_path: Path) -> None:
+    mounts = tmp_path / "mounts"
+    mounts.write_text(
+        "/dev/a / ext4 rw 0 0\nserver:/x /home nfs4 rw 0 0\n/dev/b /home/me\\040too xfs rw 0 0\n"
+    )
+    assert machine.file_system(Path("/home/you"), mounts) == "nfs4"
+    assert machine.file_system(Path("/home/me too/a"), mounts) == "xfs"
+    assert machine.file_system(Path("/srv"), mounts) == "ext4"
+    assert machine.file_system(Path("/srv"), tmp_path / "none") == ""

@@ -29,11 +29,17 @@ def pauses() -> Iterator[Banner]:
         yield banners.paused(S, reason=reason, message="It stands.", advice="Do this.")
 
 
-def waits() -> Iterator[Banner]:
+def stuck() -> Iterator[Banner]:
+    """Yield the banners of a turn that waits for the other side."""
     for reason in (*FailureKind, "of a newer version"):
         for attempt in (1, 2):
             yield banners.waiting(S, reason=reason, attempt=attempt, due=DUE, failure=None)
+    yield banners.again(S, attempt=2, failure=failure(FailureKind.NETWORK))
     yield banners.silent(S, None)
     yield banners.silent(S, DUE)
+
+
+def waits() -> Iterator[Banner]:
+    yield from stuck()
     yield banners.compacting(S)
     yield banners.compacting(S, step="asking", percentage=4, attempt=2, cause="late", due=DUE)

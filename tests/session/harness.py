@@ -17,10 +17,13 @@ from holdfast.conversation.rules import validate
 from holdfast.session import events as ev
 from holdfast.session import inputs as inp
 from holdfast.session import refusals, view
+from holdfast.session.bounds import Alternative
+from holdfast.session.causes import Cause
 from holdfast.session.failures import Failure, FailureKind
 from holdfast.session.fold import fold
 from holdfast.session.ladder import Answer, Blind
 from holdfast.session.lifecycle import advance
+from holdfast.session.lifetimes import Lived
 from holdfast.session.rungs import Sent
 from holdfast.session.state import CallState, Phase, SessionState
 from session.climbing import examined
@@ -44,6 +47,14 @@ TAKING = DEFAULT.with_betas((ON_DEMAND,))
 """The grammar of a model that takes signed compactions."""
 
 RUNG_REASONS = ("timeout", "tooLong", "network", "empty", "unsupported", "notSmaller")
+
+LIVES = (
+    Lived(),
+    Lived(age_ms=60_000, accepted_ms=900, speaking_ms=50_000, tokens=2_000),
+    Lived(age_ms=60_400, accepted_ms=900, speaking_ms=50_000, tokens=10),
+    Lived(age_ms=90_000, accepted_ms=90_000),
+)
+"""How requests live: some die of the same age."""
 
 LEFT = (
     None,
@@ -72,12 +83,19 @@ class World:
     # -- the machine -----------------------------------------------------------------------------
 
     def give(self, given: inp.Input) -> None:
-        env = inp.Env("s_1", self.now_ms, self.random.random(), self.limits)
+        env = inp.Env("s_1", self.now_ms, self.random.random(), self._limits())
         step = advance(self.state, given, env)
         self.journal.extend(step.records)
         for effect in step.effects:
             self._take(effect)
         self.check()
+
+    def _limits(self) -> inp.Limits:
+        """Return the bounds of the next step, with the endpoint that a fail-over has left."""
+        home = self.state.home
+        if home is None:
+            return self.limits
+        return attrs.evolve(self.limits, home=Alternative(home.endpoint, "m", "Back again."))
 
     def _take(self, effect: inp.Effect) -> None:
         match effect:
@@ -213,6 +231,10 @@ class World:
                 failure = None if kind is None else Failure(kind=kind, message="no way")
                 self.give(inp.Probed(effect.since_ms, failure))
                 self.give(inp.Probed(effect.since_ms - 1, None))  # That of a pause that is over.
+            case inp.LookBack():
+                self.pending.remove(effect)
+                self.give(inp.LookedBack(effect.since_ms - 1, answers=True))  # Of another turn.
+                self.give(inp.LookedBack(effect.since_ms, answers=self.random.random() < 0.5))
             case inp.PrepareCompaction():
                 self._prepare(effect)
             case _:
@@ -261,7 +283,8 @@ class World:
             return  # More comes later, or a crash, or a stop.
         if kind == "cut":
             self.pending.remove(effect)
-            self.give(inp.Failed(Failure(kind=FailureKind.CUT, message="cut")))
+            cut = Failure(kind=FailureKind.CUT, message="cut", cause=Cause.CUT_STREAM)
+            self.give(inp.Failed(cut, self.random.choice(LIVES)))
             return
         self._finish(effect, kind, words)
 
@@ -286,7 +309,8 @@ class World:
         self.give(inp.Arrived(finished))
         self.pending.remove(effect)
         usage = ev.Usage(input_tokens=self.random.randint(0, 2_900), output_tokens=20)
-        self.give(inp.Completed("m", stop_reason, usage))
+        lived = self.random.choice(LIVES)
+        self.give(inp.Completed("m", stop_reason, usage, lived=lived))
 
     def _tool_use(self) -> Block:
         tool_use_id = self.random.choice((self.fresh("toolu_"), "toolu_same", "bad id!", ""))

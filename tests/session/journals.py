@@ -60,7 +60,7 @@ def _event(chance: random.Random, seq: int) -> ev.AnyEvent:
         ev.EndpointSelected: {
             "endpoint": chance.choice(("", few)),
             "model": chance.choice((None, few)),
-            "reason": chance.choice(("user", "failover", "back")),
+            "reason": chance.choice(("user", "failover", "back", "returned")),
             "said": words,
         },
         ev.SessionRecovered: {"phase": chance.choice(("idle", "asking")), "generation": 2},
@@ -94,7 +94,8 @@ def _event(chance: random.Random, seq: int) -> ev.AnyEvent:
         ev.BlockFinished: {"index": index, "block": msgspec.Raw(_block(chance, seq).raw.encode())},
         ev.ResponseFinished: {"message_id": "m", "stop_reason": chance.choice(("refusal", "x"))},
         ev.ResponseCut: {"cause": chance.choice(list(ev.CutCause))},
-        ev.RequestFailed: {"turn_id": few, "attempt": index, "failure": failure},
+        ev.RequestFailed: {"turn_id": few, "attempt": index, "failure": failure, "age_ms": seq},
+        ev.DurationCapLearned: {"after_ms": seq, "answer_tokens": index},
         ev.RetryScheduled: {"attempt": index, "retry_at_ms": seq, "reason": "network"},
         ev.TurnPaused: {"reason": failure.kind.value, "message": "m", "advice": "a"},
         ev.TurnResumed: {"by": "user"},

@@ -7,7 +7,7 @@ import pytest
 from holdfast.session import banners
 from holdfast.session.failures import POLICIES, FailureKind, Remedy
 from holdfast.session.state import INTERRUPTED, Phase
-from session.all_banners import RAW, S, failure, pauses, waits
+from session.all_banners import DUE, RAW, S, failure, pauses, stuck, waits
 
 
 def test_p7_every_pause_and_wait_says_what_it_is_and_offers_a_way_on() -> None:
@@ -17,6 +17,42 @@ def test_p7_every_pause_and_wait_says_what_it_is_and_offers_a_way_on() -> None:
         assert banner.actions
         assert sum(action.primary for action in banner.actions) <= 1
         assert len({action.title for action in banner.actions}) == len(banner.actions)
+
+
+def test_p7_a_turn_that_is_held_up_always_offers_to_diagnose_and_to_stop() -> None:
+    offered = [{action.command for action in banner.actions} for banner in (*pauses(), *stuck())]
+    assert all({"holdfast.doctor.run", "holdfast.turn.stop"} <= commands for commands in offered)
+
+
+def test_p7_whoever_waits_for_an_endpoint_may_try_at_once_or_go_to_another_one() -> None:
+    for banner in (*stuck(), *(pause for pause in pauses() if pause.due is not None)):
+        commands = {action.command for action in banner.actions}
+        assert "holdfast.turn.resume" not in commands, "one word for it"
+        assert {"holdfast.turn.retry", "holdfast.model.select"} <= commands
+
+
+def test_p7_buttons_stay_where_they_are_when_a_wait_becomes_a_try() -> None:
+    failed = failure(FailureKind.NETWORK)
+    wait = banners.waiting(S, reason="network", attempt=2, due=DUE, failure=failed, since=9)
+    tried = banners.again(S, attempt=2, failure=failed, since=9)
+    assert tried.text == wait.text.replace("comes next", "is under way")
+    assert (tried.title, tried.actions, tried.raw) == (wait.title, wait.actions, wait.raw)
+    assert (tried.due, tried.since) == (None, 9)
+
+
+@pytest.mark.parametrize("kind", FailureKind)
+def test_a_wait_says_what_was_seen_what_helps_which_attempt_comes_and_since_when(
+    kind: FailureKind,
+) -> None:
+    policy, failed = POLICIES[kind], failure(kind)
+    wait = banners.waiting(S, reason=kind, attempt=3, due=DUE, failure=failed, since=DUE - 9)
+    assert wait.text == f"{policy.says} Attempt 3 comes next. {policy.advice}"
+    assert (wait.due, wait.since) == (DUE, DUE - 9)
+    paused = banners.paused(
+        S, reason=kind, message="", advice="", due=DUE, failure=failed, attempts=6, since=DUE - 9
+    )
+    assert paused.text == f"{policy.says} 6 attempts were in vain. {policy.advice}"
+    assert (paused.due, paused.since) == (DUE, DUE - 9)
 
 
 def test_titles_take_a_countdown_and_texts_are_sentences() -> None:

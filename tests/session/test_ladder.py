@@ -239,20 +239,47 @@ def test_a_refusal_that_the_free_count_does_not_share_is_tried_again_once_and_th
 def test_without_the_free_count_knowledge_decides_and_the_last_request_is_for_plain_text(
     says_where: bool,
 ) -> None:
-    history = history_of(5, 10)
+    """Several blocks are disliked, so that the second refusal names another place."""
     api = Api(lambda block: block.type == "tool_use", says_where)
-    refused = api.refusal(history)
-    assert refused is not None
-    rungs_taken = []
+    taken, _ = without_counting(api, history_of(5, 10), lambda _sent: Blind.MISSING)
+    first = [RepairRung.QUARANTINE] if says_where else []
+    assert taken == [*first, RepairRung.PLAIN_TEXT]
+
+
+@pytest.mark.parametrize("answer", [Blind.MISSING, None], ids=["nobody counts", "it sees nothing"])
+@given(seed=st.integers(0, 999), messages=st.integers(4, 30), where=st.integers(0, 10_000))
+@settings(max_examples=25, deadline=None)
+def test_P3_words_that_are_refused_as_text_too_are_withheld_where_no_count_tells(
+    answer: Answer, seed: int, messages: int, where: int
+) -> None:
+    """As behind a gateway that counts tokens by itself: it accepts what the API refuses."""
+    history, _ = poisoned(history_of(seed, messages), where, 0)
+    api = Api(lambda block: POISON in block.raw, says_where=True)
+    taken, left = without_counting(api, history, lambda _sent: answer)
+    assert RepairRung.WITHHOLD in taken
+    assert api.refusal(left) is None, "the last request that may be paid is accepted"
+    assert not validate(left)
+
+
+def without_counting(
+    api: Api, history: History, count: Callable[[Sent], Answer]
+) -> tuple[list[RepairRung], History]:
+    """Climb as often as requests may be paid; the API itself is asked after each climb.
+
+    Returns the rungs that were taken, and the history after them.
+    """
+    sent, taken = Sent(history), list[RepairRung]()
     tried: frozenset[tuple[str, str, str, str]] = frozenset()
     for extra in range(EXTRA_REQUESTS_MAX, 0, -1):
-        case = Case(Sent(history), refused, Scene(DEFAULT), "last", extra, tried)
-        outcome = examined(case, lambda _sent: Blind.MISSING)
-        assert outcome.questions == 1
-        rungs_taken += [change.rung for change in outcome.changes]
+        refused = api.refusal(sent.history)
+        if refused is None:
+            break
+        case = Case(sent, refused, Scene(DEFAULT, prompt_origin="last"), "last", extra, tried)
+        outcome = examined(case, count)
+        taken += [change.rung for change in outcome.changes]
         tried |= {case.key(change) for change in outcome.changes}
-    first = [RepairRung.QUARANTINE] if says_where else []
-    assert rungs_taken == [*first, RepairRung.PLAIN_TEXT]
+        sent = outcome.changes[-1].after if outcome.changes else sent
+    return taken, sent.history
 
 
 def test_no_rung_is_taken_twice_for_the_same_head_place_and_fragment() -> None:

@@ -249,6 +249,16 @@ def test_A25_a_413_names_the_oldest_pictures_only_and_is_learned_for_the_session
     assert sizes.at_most(sent) <= world.state.body_bytes_max + 10_000
 
 
+def test_a_person_who_resumes_after_a_413_has_the_learned_limit_tried_again() -> None:
+    world = with_pictures(0)
+    world.submit("And now?")
+    fail(world, Failure(kind=FailureKind.TOO_LARGE, message="Too large", status=413))
+    assert world.state.phase is Phase.PAUSED
+    assert world.state.body_bytes_max is not None
+    world.give(inp.Resume())
+    assert world.state.body_bytes_max is None
+
+
 @pytest.mark.survives("A25")
 def test_A25_what_an_endpoint_does_not_take_is_never_sent() -> None:
     profile = attrs.evolve(ROOMY.profile, body_bytes_max=110_000)

@@ -137,6 +137,17 @@ def test_a_machine_that_wakes_tries_at_once_and_with_a_whole_budget(kind: Failur
         assert world.state.wait.attempt == 2
 
 
+@pytest.mark.parametrize("kind", [FailureKind.OVERLOADED, FailureKind.SERVER, *OF_THE_WAY])
+def test_C09_a_try_that_comes_hours_late_has_a_whole_budget(kind: FailureKind) -> None:
+    """Nobody ran when its time came: the machine slept, or the server was not there."""
+    world = waiting(kind)
+    world.now_ms += 8 * 3_600_000
+    world.give(inp.Tick())
+    assert world.state.phase is Phase.REQUESTING
+    world.give(inp.Failed(Failure(kind=kind, message="not yet")))
+    assert world.state.phase is Phase.WAITING, "the night was no time of trouble"
+
+
 @pytest.mark.parametrize(
     "failure",
     [

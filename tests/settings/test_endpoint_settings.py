@@ -43,7 +43,7 @@ def test_an_endpoint_is_read_with_all_that_it_says() -> None:
 @pytest.mark.parametrize(
     ("change", "at", "says"),
     [
-        ({"kind": "mainframe"}, "[0].kind", "anthropic, gateway or compatible"),
+        ({"kind": "mainframe"}, "[0].kind", "compatible, bedrock, vertex or foundry"),
         ({"name": "default"}, "[0].name", "a name that no other endpoint has"),
         ({"name": ""}, "[0].name", "a name"),
         ({"baseUrl": "http://user@host"}, "[0].baseUrl", "without user name"),
@@ -52,6 +52,13 @@ def test_an_endpoint_is_read_with_all_that_it_says() -> None:
         ({"models": ["a"]}, "[0].models", "an object of names"),
         ({"models": {"a": 5}}, "[0].models.a", "a name"),
         ({"apiKey": SECRET}, "[0]", "an object with name, kind, baseUrl"),
+        ({"region": "eu-central-1"}, "[0].region", "only the kinds bedrock and vertex have it"),
+        ({"kind": "bedrock", "resource": "x"}, "[0].resource", "only the kinds foundry have it"),
+        ({"kind": "bedrock", "region": "evil.example/"}, "[0].region", "as in the cloud's console"),
+        ({"kind": "bedrock", "region": "a@b"}, "[0].region", "as in the cloud's console"),
+        ({"kind": "vertex", "project": "../x"}, "[0].project", "as in the cloud's console"),
+        ({"kind": "foundry", "resource": "a.b"}, "[0].resource", "as in the cloud's console"),
+        ({"kind": "foundry", "resource": 5}, "[0].resource", "as in the cloud's console"),
     ],
 )
 def test_P11_a_wrong_endpoint_is_named_at_its_place_and_a_key_in_it_is_never_shown(
@@ -62,6 +69,20 @@ def test_P11_a_wrong_endpoint_is_named_at_its_place_and_a_key_in_it_is_never_sho
     assert says in problem.message
     assert "no other endpoint is used" in problem.message
     assert SECRET not in f"{problem.value} {problem.message}"
+
+
+def test_an_endpoint_in_a_cloud_needs_no_address_and_says_where_in_the_cloud_it_is() -> None:
+    aws = {"name": "aws", "kind": "bedrock", "region": "eu-central-1"}
+    gcp = {"name": "gcp", "kind": "vertex", "region": "global", "project": "example.com:kelp"}
+    azure = {"name": "azure", "kind": "foundry", "resource": "tide-pool"}
+    settings, problems = Settings.load({"endpoints": [aws, gcp, azure]}, {})
+    assert problems == ()
+    assert settings.endpoints == (
+        EndpointSetting("aws", Kind.BEDROCK, region="eu-central-1"),
+        EndpointSetting("gcp", Kind.VERTEX, region="global", project="example.com:kelp"),
+        EndpointSetting("azure", Kind.FOUNDRY, resource="tide-pool"),
+    )
+    assert all(each.kind.is_cloud for each in settings.endpoints)
 
 
 def test_two_endpoints_of_one_name_are_refused() -> None:

@@ -124,7 +124,7 @@ def test_without_settings_the_defaults_hold(nothing: object) -> None:
     settings = load(nothing)
     assert settings == defaults()
     assert (settings.compaction.soft_mark, settings.compaction.hard_mark) == (0.75, 0.92)
-    assert (settings.stream.idle_warn_s, settings.stream.idle_cut_s) == (10, 90)
+    assert (settings.stream.idle_warn_s, settings.stream.idle_cut_s) == (8, 90)
 
 
 @pytest.mark.parametrize(

@@ -48,7 +48,7 @@ class CompactionLedger:
         self._failed: Counter[ev.Rung] = Counter()
         self._finished: set[str] = set()
         self._asked: dict[str, str] = {}
-        self._cancelled = False
+        self._cancelled = self._unasked = False
         self._tried_at: tuple[int, int, int] | None = None
         self._acts = 0
         self._changes = 0
@@ -77,6 +77,7 @@ class CompactionLedger:
 
     def before(self, event: ev.Event, state: SessionState) -> None:
         """Check an event against what was recorded before it."""
+        self._begun_unasked(event)
         match event:
             case ev.CompactionStarted():
                 self._started(event, state)
@@ -101,6 +102,13 @@ class CompactionLedger:
                 pass
         if isinstance(event, _OTHER_VIEW):
             self._changes += 1
+
+    def _begun_unasked(self, event: ev.Event) -> None:
+        """After a cancel nothing begins by itself; that nothing could be removed may be said."""
+        unasked, self._unasked = self._unasked, False
+        said = isinstance(event, ev.CompactionEnded) and event.outcome is ev.CompactionEnd.POINTLESS
+        if unasked and not said:
+            self._complain("P7", "a compaction begins by itself after one was cancelled")
 
     def after(self, event: ev.Event, state: SessionState) -> None:
         """Check the view that an event has led to."""
@@ -128,8 +136,7 @@ class CompactionLedger:
             self._complain("P12", f"{event.tokens_before} tokens are no reason to compact")
         at = (len(state.messages), self._changes, self._acts)
         if event.trigger == "auto" and not event.blocking:
-            if self._cancelled:
-                self._complain("P7", "a compaction begins by itself after one was cancelled")
+            self._unasked = self._cancelled
             if at == self._tried_at:
                 self._complain("P5", "a compaction begins though nothing has changed since")
         if event.trigger == "manual":

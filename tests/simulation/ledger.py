@@ -15,8 +15,9 @@ from holdfast.session import events as ev
 from holdfast.session.failures import POLICIES, Failure, FailureKind, Remedy
 from holdfast.session.fold.responses import PROGRESS_CHARS
 from holdfast.session.ladder import EXTRA_REQUESTS_MAX
-from holdfast.session.state import SessionState, index_of
+from holdfast.session.state import LOOKING_BACK, SessionState, index_of
 from simulation.compactions import CompactionLedger
+from simulation.ways import WaysLedger
 
 Complain = Callable[[str, str], None]
 
@@ -25,7 +26,7 @@ RETRY_MAX_DELAY_MS: Final = 60_000
 PROBE_MAX_MS: Final = 300_000
 """What the simulated settings say about retries."""
 
-_AT_LIMIT: Final = frozenset({ev.CutCause.OUTPUT_LIMIT, ev.CutCause.WINDOW_FULL})
+_AT_LIMIT: Final = frozenset({ev.CutCause.OUTPUT_LIMIT, ev.CutCause.WINDOW_FULL, ev.CutCause.PIECE})
 _AGAIN: Final = frozenset({Remedy.RETRY, Remedy.CONTINUE})
 
 
@@ -35,6 +36,7 @@ class Ledger:
     def __init__(self, complain: Complain) -> None:
         self._complain = complain
         self.compactions = CompactionLedger(complain)
+        self.ways = WaysLedger(complain)
         self.resuming = 0  # How many people are asking to go on just now.
         self._failures = 0
         self._trouble_since_ms: int | None = None
@@ -53,6 +55,7 @@ class Ledger:
 
     def before(self, event: ev.Event, at_ms: int, state: SessionState, *, live: bool) -> None:
         """Check an event. `live` is whether it happens now and is not read once more."""
+        self.ways.before(event, at_ms)
         self._request(event, at_ms)
         self._retry(event, at_ms)
         self._stop(event, state, live)
@@ -97,6 +100,9 @@ class Ledger:
                     self._trouble_since_ms = at_ms
             case ev.TurnStarted() | ev.ResponseFinished():
                 self._progress()
+            case ev.EndpointSelected():
+                self._progress()
+                self._failure = None  # What it asked for, another one asked for.
             case ev.ResponseCut():
                 self._cut = "".join(self._texts[index] for index in sorted(self._texts))
                 limit = event.cause in _AT_LIMIT and self._cut.strip()
@@ -111,6 +117,8 @@ class Ledger:
     def _retry(self, event: ev.Event, at_ms: int) -> None:
         since_ms = at_ms if self._trouble_since_ms is None else self._trouble_since_ms
         match event:
+            case ev.RetryScheduled() if event.reason == LOOKING_BACK:
+                self._due = (at_ms, at_ms)  # It goes on as soon as something was seen.
             case ev.RetryScheduled():
                 self._due = (at_ms, event.retry_at_ms)
                 asked_ms = (self._failure and self._failure.retry_after_ms) or 0

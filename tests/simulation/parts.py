@@ -21,11 +21,12 @@ from holdfast.conversation.rules import validate
 from holdfast.model import port
 from holdfast.session.failures import Failure, FailureKind
 from holdfast.tools.port import Question, Todo, ToolContext, ToolOutput
-from simulation import summarising
+from simulation import summarising, ways
 from simulation.compactions import IMPOSSIBLE_TOKENS
 from simulation.disk import Disk
 from simulation.loop import Process, SimulatedLoop
 from simulation.refusing import RefusingApi
+from simulation.ways import Ways
 from simulation.witness import NONCE, TAKES_BLOCKS
 
 EPOCH_MS = 1_700_000_000_000
@@ -50,8 +51,9 @@ class Stage(Protocol):
     effects: dict[int, int]
     model_trouble_rate: float
     api: RefusingApi
+    ways: Ways
 
-    def outage(self) -> FailureKind | None: ...
+    def outage(self, endpoint: str) -> FailureKind | None: ...
     def window_tokens(self, model: str) -> int: ...
     def overhead_tokens(self, system: str) -> int: ...
     def takes_blocks(self, model: str) -> bool: ...
@@ -92,10 +94,17 @@ class OpenStream:
 class SimulatedModel:
     """Answers at random, in any of the ways the port allows."""
 
-    def __init__(self, stage: Stage, process: Process) -> None:
+    def __init__(
+        self,
+        stage: Stage,
+        process: Process,
+        endpoint: str = "",
+        first: SimulatedModel | None = None,
+    ) -> None:
         self._stage = stage
         self._process = process
-        self.open: set[OpenStream] = set()
+        self._endpoint = endpoint
+        self.open: set[OpenStream] = set() if first is None else first.open
 
     @asynccontextmanager
     async def stream(
@@ -120,6 +129,7 @@ class SimulatedModel:
                 file.witness.check_compaction(rung, text, mark, now_s)
             else:
                 file.witness.check_request(request.messages, self._grammar(request.model))
+                ways.check(file.witness, self._endpoint, request, self._stage.complain)
                 self._check_size(session_id, request)
         self._stage.note("model", f"{self._process.name} {session_id} {work}")
 
@@ -138,7 +148,8 @@ class SimulatedModel:
 
     def _grammar(self, model: str) -> Profile:
         """Only a model that compacts on demand takes signed compactions (R31)."""
-        return TAKES_BLOCKS if self._stage.takes_blocks(model) else DEFAULT
+        first = TAKES_BLOCKS if self._stage.takes_blocks(model) else DEFAULT
+        return self._stage.ways.grammar(self._endpoint, model, first)
 
     def _size(self, request: port.ModelRequest) -> int:
         """Count as the core estimates, so that it can know what this API will say."""
@@ -148,7 +159,8 @@ class SimulatedModel:
         self, request: port.ModelRequest, work: str, session_id: str, mark: str
     ) -> AsyncIterator[port.StreamItem]:
         stage, chance = self._stage, self._stage.chance
-        if (kind := stage.outage()) is not None:
+        began_s = asyncio.get_running_loop().time()
+        if (kind := stage.outage(self._endpoint)) is not None:
             stage.note("fault", f"{self._process.name} model fault: {kind}")
             raise port.ModelFailed(Failure(kind=kind, message="an outage"))
         if work == SUMMARY:
@@ -162,25 +174,38 @@ class SimulatedModel:
             if refused is not None:
                 raise port.ModelFailed(refused)
             plan = self._turn(chance, self._size(request))
+            if request.max_output_tokens < stage.settings.max_output_tokens:
+                plan = ways.shortened(plan, request.max_output_tokens)
         fault_at = chance.randint(0, len(plan) + 1) if self._troubled(chance, work) else None
         for n, item in enumerate(plan):
             pause = 0.0 if stage.kind else chance.choice(PAUSES_S)
-            await asyncio.sleep(pause)
+            await self._while_it_lives(began_s, pause)
             if n == fault_at:
                 stage.note("fault", f"{self._process.name} model fault at item {n}")
-                if await self._fault(chance, request, begun=n > 0):
+                if await self._fault(chance, request, began_s, begun=n > 0):
                     return
             if stage.kills(self._process, "while an answer arrives"):
                 await asyncio.sleep(1)
             stage.note("item", f"{self._process.name} {type(item).__name__}")
             yield item
 
+    async def _while_it_lives(self, began_s: float, seconds: float) -> None:
+        """Wait, unless something on the way ends the answer before, at an age of its own."""
+        age_s = None if self._stage.kind else self._stage.ways.age_s(self._endpoint)
+        left_s = seconds if age_s is None else age_s + began_s - asyncio.get_running_loop().time()
+        await asyncio.sleep(min(seconds, max(0.0, left_s)))
+        if left_s < seconds:
+            self._stage.note("fault", f"{self._process.name} an answer dies at {age_s} s")
+            raise port.ModelFailed(ways.DIED)
+
     def _troubled(self, chance: Random, work: str) -> bool:
         """Requests for compactions fare better, or none would ever be seen to the end."""
         rate = self._stage.model_trouble_rate * (0.4 if work == SUMMARY else 1.0)
         return not self._stage.kind and chance.random() < rate
 
-    async def _fault(self, chance: Random, request: port.ModelRequest, *, begun: bool) -> bool:
+    async def _fault(
+        self, chance: Random, request: port.ModelRequest, began_s: float, *, begun: bool
+    ) -> bool:
         """Fail in one of the ways a model can; True when the stream just ends.
 
         A stream that has `begun` is watched for silence, one that has not for its first byte.
@@ -189,10 +214,11 @@ class SimulatedModel:
             case "end":
                 return True
             case "silence":
-                await asyncio.sleep(request.idle_cut_s)
+                await self._while_it_lives(began_s, request.idle_cut_s)
                 raise port.ModelFailed(Failure(kind=FailureKind.STALLED, message="silence"))
             case "hang":
-                await asyncio.sleep(request.idle_cut_s if begun else request.first_byte_timeout_s)
+                limit_s = request.idle_cut_s if begun else request.first_byte_timeout_s
+                await self._while_it_lives(began_s, limit_s)
                 raise port.ModelFailed(Failure(kind=FailureKind.TIMEOUT, message="no answer"))
             case "bug":
                 raise RuntimeError("a fault of our own")
@@ -265,7 +291,7 @@ class SimulatedModel:
         await asyncio.sleep(0.01)
         if findings := validate(request.messages, self._grammar(request.model)):
             stage.complain("P2", f"an invalid history was counted: {findings[0]}")
-        if (kind := stage.outage()) is not None:
+        if (kind := stage.outage(self._endpoint)) is not None:
             raise port.ModelFailed(Failure(kind=kind, message="an outage"))
         refused = stage.api.counted(session_id, request)
         if refused is not None:
@@ -289,7 +315,7 @@ class SimulatedModel:
         """Tell of an outage; in a hostile world a healthy endpoint may seem silent too."""
         await asyncio.sleep(0.01)
         stage = self._stage
-        kind = stage.outage()
+        kind = stage.outage(self._endpoint)
         if kind is None and not stage.kind and stage.chance.random() < PROBE_TROUBLE_RATE:
             kind = FailureKind.TIMEOUT
         if kind is None:

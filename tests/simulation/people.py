@@ -22,6 +22,7 @@ from holdfast.model.port import ModelFailed
 from simulation.disk import Disk, SessionFile
 from simulation.loop import Process, SimulatedLoop
 from simulation.parts import SimulatedModel, words
+from simulation.ways import Ways
 
 EXPECTED = (AgentError, StoreError, ModelFailed)
 STOP_MAX_S = 0.25
@@ -48,6 +49,7 @@ class Stage(Protocol):
     troubles: int
     troubled_at: float
     wordy: bool
+    ways: Ways
 
     def note(self, kind: str, what: str) -> None: ...
     def complain(self, promise: str, what: str) -> None: ...
@@ -118,6 +120,8 @@ class People:
             (2, self._rename), (2, self._select), (8, self._view), (4, self._messages),
             (1, self._export), (1, self._delete), (2, self._list),
         ]  # fmt: skip
+        if stage.ways.has_other:
+            self._deeds.append((6, self._retry))
 
     def act(self, host: Host) -> None:
         """Let somebody do something."""
@@ -279,6 +283,18 @@ class People:
     async def _resume(self, host: Host, _file: SessionFile, session_id: str) -> None:
         await self.resume(host, session_id)
 
+    async def _retry(self, host: Host, file: SessionFile, session_id: str) -> None:
+        """Say "retry now", which resumes what waits and gives up what is silent."""
+        ledger = file.witness.ledger
+        ledger.resuming += 1
+        try:
+            await host.supervisor.retry(session_id)
+        except BaseException:
+            ledger.may_go_on()
+            raise
+        finally:
+            ledger.resuming -= 1
+
     async def _answer(self, host: Host, file: SessionFile, session_id: str) -> None:
         chance = self._stage.chance
         known = list(file.witness.state.questions) * 5 + list(file.witness.state.answered)[-3:]
@@ -359,7 +375,8 @@ class People:
         await host.supervisor.archive(session_id, self._stage.chance.random() < 0.5)
 
     async def _select(self, host: Host, _file: SessionFile, session_id: str) -> None:
-        await host.supervisor.select_model(session_id, self._stage.chance.choice(("n", "m", None)))
+        model = self._stage.chance.choice(("n", "m", None))
+        await host.supervisor.select_model(session_id, model, self._stage.ways.somewhere())
 
     async def _view(self, host: Host, file: SessionFile, session_id: str) -> None:
         view = await host.supervisor.view(session_id)

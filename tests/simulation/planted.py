@@ -14,6 +14,7 @@ import attrs
 from msgspec import structs
 
 from holdfast.agent import compaction as compactor
+from holdfast.agent import limits
 from holdfast.agent.api import Accepted
 from holdfast.agent.compaction.progress import Progress
 from holdfast.agent.driver import Driver
@@ -21,7 +22,17 @@ from holdfast.agent.feed import Feed
 from holdfast.agent.supervisor import Supervisor
 from holdfast.conversation import cut_points
 from holdfast.journal.store import Durability, LeaseLost, StoreUnavailable
-from holdfast.session import compaction, fold, lifecycle, mending, model_calls, tool_calls
+from holdfast.session import (
+    compaction,
+    failover,
+    fold,
+    lifecycle,
+    lifetimes,
+    mending,
+    model_calls,
+    soundness,
+    tool_calls,
+)
 from holdfast.session import events as ev
 from holdfast.session import inputs as inp
 from holdfast.session.compaction import budget, planning
@@ -96,6 +107,36 @@ def _acts_before_it_records(persist: Any) -> Any:
             del self._persist, self._carry_out
 
     return take
+
+
+def _goes_back_in_mid_turn(tick: Any) -> Any:
+    def early(step: Step, given: inp.Tick) -> None:
+        home, turn = step.env.limits.home, step.state.turn
+        if home is not None and turn is not None and turn.attempts and step.state.wait is not None:
+            step.emit(
+                ev.EndpointSelected(
+                    endpoint=home.endpoint, model=step.state.model, reason="returned"
+                )
+            )
+        tick(step, given)
+
+    return early
+
+
+def _forgets_what_it_left(selected: Any) -> Any:
+    def forget(state: SessionState, event: Any, seq: int, at_ms: int) -> None:
+        selected(state, event, seq, at_ms)
+        if state.turn is not None:
+            state.turn.left = []
+
+    return forget
+
+
+def _asks_for_all(request_of: Any) -> Any:
+    def whole(*given: Any) -> Any:
+        return attrs.evolve(request_of(*given), max_output_tokens=500)
+
+    return whole
 
 
 def _runs_before_it_records(persist: Any) -> Any:
@@ -495,7 +536,7 @@ BUGS: Sequence[Bug] = (
         "a compaction cuts between call and result, and nobody looks",
         (
             (planning, "_cuts", _cuts_anywhere),
-            (model_calls, "preflight", lambda _original: lambda _step, **_: None),
+            (soundness, "ensure", lambda _original: lambda _step, **_: None),
         ),
     ),
     Bug("a compaction ends in silence", ((compactor, "prepare", _ends_in_silence),)),
@@ -609,6 +650,27 @@ BUGS: Sequence[Bug] = (
         ((fold._HANDLERS, ev.ResponseCut, _loses_the_text),),
     ),
 )
+
+WAYS: Sequence[Bug] = (
+    Bug(
+        "a session goes back to its endpoint in the middle of a turn",
+        ((lifecycle._DECISIONS, inp.Tick, _goes_back_in_mid_turn),),
+    ),
+    Bug(
+        "a turn goes to an endpoint that it has left",
+        ((fold._HANDLERS, ev.EndpointSelected, _forgets_what_it_left),),
+    ),
+    Bug("a turn waits long for a look", ((failover, "LOOK_MS", lambda _original: 60_000),)),
+    Bug(
+        "two deaths at different ages are a limit",
+        ((lifetimes, "is_same_age", lambda _original: lambda _one, _other: True),),
+    ),
+    Bug(
+        "a known limit of ages is not kept to",
+        ((limits, "request_of", _asks_for_all),),
+    ),
+)
+"""Bugs that show where there is another endpoint, or something on the way."""
 
 FOUND: Sequence[Bug] = (
     Bug("a state is shown that is not durable", ((Driver, "is_durable", lambda _: True),)),

@@ -30,6 +30,7 @@ from simulation.parts import SimulatedModel, SimulatedTools, SimulatedWorld
 from simulation.people import People
 from simulation.refusing import RefusingApi
 from simulation.watch import Watch
+from simulation.ways import Ways
 
 TRACE_LINES = 60
 TROUBLES = ("second", "full", "slow", "clock", "freeze", "close", "kill", "power", "outage")
@@ -73,6 +74,15 @@ class Outcome:
         )
 
 
+class _Services(Services):
+    """Services with a model at each endpoint."""
+
+    models: dict[str, SimulatedModel]
+
+    def model_at(self, endpoint: str) -> SimulatedModel:
+        return self.models[endpoint]
+
+
 class Host:
     """One server process with its supervisor."""
 
@@ -81,13 +91,17 @@ class Host:
         self.store = SimulatedStore(simulation.disk, self.process, simulation.loop)
         self.model = SimulatedModel(simulation, self.process)
         self.closing = False
-        services = Services(
+        services = _Services(
             store=self.store,
             model=self.model,
             tools=SimulatedTools(simulation, self.process),
             world=SimulatedWorld(simulation, simulation.loop),
             settings=simulation.settings,
         )
+        services.models = {
+            name: SimulatedModel(simulation, self.process, name, self.model) if name else self.model
+            for name in simulation.ways.names
+        }
         simulation.tools_tokens = services.overhead_tokens
         self.supervisor: Supervisor = self.process.run(
             lambda: Supervisor(services, owner=name, preload=lambda: None)
@@ -107,6 +121,7 @@ class Simulation:
         self.troubles = 0
         self.troubled_at = -1.0
         self.effects: dict[int, int] = {}
+        self.ways = Ways(seed)
         self.people = People(self)
         self.steps = 0
         self.kinds: Counter[str] = Counter()
@@ -144,6 +159,7 @@ class Simulation:
             retry_budget_s=RETRY_BUDGET_MS / 1000,
             retry_max_delay_s=RETRY_MAX_DELAY_MS / 1000,
             permissions=chance.choice(rules) + chance.choice(((), deny)),
+            **self.ways.settings,
         )
 
     # -- what the parts ask ----------------------------------------------------------------------
@@ -198,10 +214,11 @@ class Simulation:
         self.troubles += 1
         self.troubled_at = self.loop.time()
 
-    def outage(self) -> FailureKind | None:
-        """Return how every request to the model fails just now."""
+    def outage(self, endpoint: str) -> FailureKind | None:
+        """Return how every request to an endpoint fails just now."""
         kind, until = self._outage
-        return None if self.kind or self.loop.time() >= until else kind
+        over = self.kind or self.loop.time() >= until or not self.ways.is_down(endpoint)
+        return None if over else kind
 
     def rough_until(self) -> float:
         """Return the time until which the disk is slow or full."""
@@ -324,6 +341,7 @@ class Simulation:
                 self.kill(host.process, "by somebody")
             case "outage":
                 self._outage = chance.choice(PASSING), now + chance.choice((30.0, 300.0))
+                self.ways.fails_somewhere()
                 self.note("fault", f"the model is gone: {self._outage[0]}")
             case "power" if chance.random() < 0.3:
                 self._power_cut()

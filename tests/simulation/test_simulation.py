@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from simulation.planted import BUGS, FOUND, Bug, planted
+from simulation.planted import BUGS, FOUND, WAYS, Bug, planted
 from simulation.simulation import is_wordy, simulate
 
 SEEDS_MAX = 100
@@ -60,7 +60,7 @@ def test_a_hostile_world_is_hostile() -> None:
     assert met <= kinds
 
 
-@pytest.mark.parametrize("bug", [*BUGS, *FOUND], ids=lambda bug: bug.name)
+@pytest.mark.parametrize("bug", [*BUGS, *WAYS, *FOUND], ids=lambda bug: bug.name)
 def test_a_planted_bug_is_found(bug: Bug) -> None:
     seeds = sorted(range(SEEDS_MAX), key=lambda seed: is_wordy(seed) is not bug.wordy)
     with planted(bug):

@@ -244,6 +244,24 @@ def test_questions_show_what_would_change(context: ToolContext, workspace: Path)
     assert (replaced.title, replaced.detail) == ("Replace `old[1].txt`?", "+x")
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "detail"),
+    [
+        ("a\n", "b\n", "-a\n+b"),
+        ("a\n", "", "-a"),
+        ("a\n\n", "a\n", "-a\n-\n+a"),
+        ("\n", "b", "-\n+b"),
+        ("a", "a\n", "-a\n+a\n+"),
+        ("a\n", "a", "-a\n-\n+a"),
+    ],
+)
+def test_a_question_shows_an_empty_line_only_where_one_goes_or_comes(
+    context: ToolContext, old: str, new: str, detail: str
+) -> None:
+    arguments = {"path": "a.txt", "old_text": old, "new_text": new}
+    assert tool("edit").question(arguments, context).detail == detail
+
+
 async def test_todo_replaces_the_list(context: ToolContext) -> None:
     items = [{"text": "one", "status": "completed"}, {"text": "two", "status": "in_progress"}]
     output = await tool("todo").run({"items": items}, context)

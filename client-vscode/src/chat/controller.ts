@@ -4,7 +4,7 @@
  */
 
 import * as vscode from "vscode";
-import { applyChanges } from "../../webview/changes";
+import { applyChanges, trimmed } from "../../webview/changes";
 import { isBusy } from "../../webview/words";
 import type { Item, ItemsParams, OpenedSession, Session, Status } from "../protocol";
 import type { Server } from "../server";
@@ -12,8 +12,6 @@ import { except, NotConnected, noteTo, Owner, Refused } from "../ui";
 import type { Draft, ToView } from "./messages";
 import { emptyDraft, isEmpty, Outbox, OUTBOX, remembered, sendArgument, unsentItem, type Waiting } from "./outbox";
 
-const KEPT_MAX = 3_000;
-const KEPT_AFTER_TRIM = 2_000;
 const HISTORY = "holdfast.history";
 const DRAFT = "holdfast.draft.";
 
@@ -92,8 +90,8 @@ export class Conversation extends Owner {
 
   private change({ seq, changes, session = this.session }: Omit<ItemsParams, "sessionId">): void {
     const told = session === this.session ? {} : { session };
-    Object.assign(this, { seq, session, items: applyChanges(this.items, changes) });
-    if (this.items.length > KEPT_MAX) Object.assign(this, { items: this.items.slice(-KEPT_AFTER_TRIM), more: true });
+    const items = applyChanges(this.items, changes);
+    Object.assign(this, { seq, session, items, ...trimmed(items) });
     this.messages.fire({ type: "changes", changes, ...told });
   }
 

@@ -29,9 +29,7 @@ export type ToHost =
   /** Something that needs a picker or a dialog of the editor's own (a palette command). */
   | { type: "palette"; command: PaletteCommand };
 
-type Palette = "newSession" | "openSession" | "selectModel" | "setKey" | "compact" | "repair" | Care;
-type Care = "diagnose" | "restartServer" | "showLog";
-export type PaletteCommand = `holdfast.ui.${Palette}`;
+export type PaletteCommand = `holdfast.ui.${string}`;
 
 export type ToView =
   /** A session is shown from its newest items on; `history`: earlier prompts of this folder, newest first. */

@@ -8,7 +8,7 @@ import { homedir } from "node:os";
 import * as vscode from "vscode";
 import { emptyDraft } from "../chat/outbox";
 import type { Chats, Services } from "../chat/view";
-import { compareCompacted, selectionMention, showCompacted } from "../editor";
+import { compareCompacted, selectionMention, showCompacted, showPage } from "../editor";
 import type { Argument, CommandName, Compacted, ExportFormat, Result } from "../protocol";
 import { ANSWERS } from "../questions";
 import { diagnosis, issue } from "../report";
@@ -21,6 +21,7 @@ import type { Sessions } from "./model";
 type Command = (given?: { sessionId?: string }) => unknown;
 type On<K extends CommandName> = Omit<Argument<K>, "sessionId">;
 
+const { Separator } = vscode.QuickPickItemKind;
 const FORMATS = wording.formats as Choice<ExportFormat>[];
 const LOSS = "The session and all it holds are deleted from the disk. This cannot be undone.";
 
@@ -75,13 +76,12 @@ function sessionCommands({ server, sessions }: Services, chats: Chats): Record<s
       )));
       return (await pick("answer a question", answers))?.();
     }),
-    selectModel: call("select a model", "holdfast.model.select", async () => {
-      const { models } = await server.request("holdfast.model.list", {});
-      const listed = models.map(({ model, windowTokens }): Choice<{ model?: string }> => (
-        { value: { model }, label: model, description: `${Math.round(windowTokens / 1000)}k tokens` }
-      ));
-      return pick("model for this session", [...listed, { value: {}, label: "$(settings) As in the settings" }]);
-    }),
+    selectModel: call("select a model", "holdfast.model.select", (sessionId) =>
+      pick("who answers this session?", server.request("holdfast.model.choices", { sessionId }).then(({ choices }) =>
+        choices.flatMap(({ group, model, endpoint, ...words }, at) => [
+          ...(group === choices[at - 1]?.group ? [] : [{ label: group, kind: Separator, value: {} }]),
+          { ...words, value: { model, endpoint } },
+        ])))),
     compact: call("compact", "holdfast.session.compact", async () => {
       const instructions = await ask("compact", "", { prompt: "What must be kept? Enter: nothing in particular." });
       return instructions === undefined ? undefined : { instructions: instructions.trim() || undefined };
@@ -163,13 +163,13 @@ function otherCommands(services: Services, chats: Chats): Record<string, Command
       const mention = selectionMention();
       if (mention) (await chats.focus())?.post({ type: "mention", mention });
     },
-    setKey: () => credentials.ask(),
+    setKey: async ({ sessionId: id } = {}) => credentials.ask(id && sessions.conversation(id).session?.endpoint),
     forgetKey: () => credentials.forget(),
     restartServer: () => server.restart("asked for"),
     repairInstallation: () =>
       server.environment.forget().then(() => server.restart("the installation is repaired")),
     showLog: () => server.log.show(),
-    diagnose: async () => showText(await diagnosis(services), "markdown"),
+    diagnose: async (given) => showPage("Diagnosis", await diagnosis(services, given?.sessionId ?? chats.active)),
     report: async () => showText(await issue(services, chats.active), "markdown"),
   };
 }

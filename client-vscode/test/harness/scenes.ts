@@ -193,11 +193,14 @@ export const scenes: Record<string, ToView[]> = {
       banner: {
         tone: "warning",
         title: "Trying again",
-        text: "The API is overloaded. Attempt 3. Nothing is lost.",
+        text: "The API is overloaded. Attempt 3 comes next. Wait, or choose another model; the turn goes on by itself.",
         due: now + 12_400,
+        since: now - 41_000,
         raw: "status: 529\ntype: overloaded_error\nmessage: Overloaded",
         actions: [
           { title: "Retry now", command: "holdfast.turn.retry", argument: onSession, primary: true },
+          { title: "Diagnose", command: "holdfast.doctor.run", argument: onSession },
+          { title: "Other model or endpoint", command: "holdfast.model.select" },
           { title: "Stop", command: "holdfast.turn.stop", argument: onSession },
         ],
       },
@@ -216,9 +219,10 @@ export const scenes: Record<string, ToView[]> = {
         actions: [
           { title: "Set API key", command: "holdfast.credentials.set", primary: true },
           { title: "Continue", command: "holdfast.turn.resume", argument: onSession },
-          { title: "Other model", command: "holdfast.model.select" },
+          { title: "Other model or endpoint", command: "holdfast.model.select" },
           { title: "Edit prompt", command: "holdfast.session.rewind" },
-          { title: "Diagnose", command: "holdfast.server.info" },
+          { title: "Diagnose", command: "holdfast.doctor.run", argument: onSession },
+          { title: "Stop", command: "holdfast.turn.stop", argument: onSession },
         ],
       },
     },

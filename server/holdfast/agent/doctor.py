@@ -15,17 +15,20 @@ from typing import Final, TypeAlias
 import attrs
 
 from holdfast.agent.api import AgentError
+from holdfast.agent.reading import is_sent_again
 from holdfast.agent.registry import Registry
 from holdfast.agent.services import Services
+from holdfast.agent.troubles import RECORDS_MAX, past_of
 from holdfast.journal.store import Store, StoreError
 from holdfast.model.credentials import resolve
 from holdfast.network import LIMIT_S, Check, Diagnosis, Reached, State, Subject, examine
+from holdfast.network.machine import STORE, STORE_FAILED
+from holdfast.network.past import Past
 from holdfast.network.surroundings import FIRST_PARTY_URL, subject_of
-from holdfast.network.verdicts import STORE, STORE_FAILED
 from holdfast.network.words import bundle, markdown
 from holdfast.session import events as ev
 from holdfast.session import inputs as inp
-from holdfast.session.state import Phase
+from holdfast.session.state import Phase, SessionState
 from holdfast.settings import Settings
 
 SubjectOf: TypeAlias = Callable[[str, str | None], Subject]
@@ -89,23 +92,33 @@ class Doctor:
         self,
         session_id: str | None = None,
         *,
+        endpoint: str | None = None,
         compare_url: str | None = None,
         free: bool = False,
+        long: bool = False,
         progress: Told | None = None,
         limit_s: float = LIMIT_S,
     ) -> Diagnosis:
-        """Examine the way to an endpoint. Raises what opening the session raises.
+        """Examine the way to an endpoint: that of the name, else the session's, else the first.
 
-        Unless it must be `free`, a small streamed answer is measured, of some forty tokens.
+        Unless it must be `free`, a small streamed answer is measured, of some forty tokens; with
+        `long` two that last for seconds. Raises what opening the session raises.
         """
-        endpoint, model = "", self._default_model()
+        name, model, past = "", self._default_model(), Past()
         if session_id is not None and self._sessions is not None:
             state = await self._sessions.state_of(session_id)
-            endpoint, model = state.endpoint, state.model or model
+            name, model = state.endpoint, state.model or model
+            past = await self._past(session_id, state)
+        if endpoint not in (None, name):
+            name, model, past = endpoint or "", self._default_model(), Past()
+        subject = self._subject_of(name, None if free else model)
+        stored = await self._stored(subject)
         subject = attrs.evolve(
-            self._subject_of(endpoint, None if free else model),
+            subject,
             compare_url=compare_url,
-            own_checks=(await self._stored(),),
+            long=long and not free,
+            past=past,
+            own_checks=() if stored is None else (stored,),
         )
         diagnosis = await examine(subject, progress=progress, limit_s=limit_s)
         if session_id is not None:
@@ -133,7 +146,8 @@ class Doctor:
         try:
             async with asyncio.timeout(RECORD_S):
                 state = await self._sessions.state_of(session_id)
-                if state.phase not in {Phase.WAITING, Phase.PAUSED}:
+                held = state.phase in {Phase.WAITING, Phase.PAUSED}
+                if not held and not is_sent_again(state):
                     return
                 driver = await self._sessions.owned(session_id)
                 found = ev.DiagnosisRecorded(
@@ -146,8 +160,26 @@ class Doctor:
         except (StoreError, AgentError, TimeoutError) as error:
             _log.warning("the diagnosis of session %s is not kept: %r", session_id, error)
 
-    async def _stored(self) -> Check:
-        """Look whether sessions can be read, and who has them."""
+    async def _past(self, session_id: str, state: SessionState) -> Past:
+        """Return what the session has met. That it cannot be read costs nobody the diagnosis."""
+        learned = Past(learned_ms=0 if state.cap is None else state.cap.after_ms)
+        if self._store is None:
+            return learned
+        try:
+            async with asyncio.timeout(RECORD_S):
+                head = (await self._store.summary(session_id)).head_seq
+                records = await self._store.read(session_id, max(0, head - RECORDS_MAX))
+            found = await asyncio.to_thread(past_of, records, time.time_ns() // 1_000_000)
+            return attrs.evolve(found, learned_ms=learned.learned_ms)
+        except (StoreError, TimeoutError) as error:
+            _log.warning("the past of session %s is not known: %r", session_id, error)
+            return learned
+
+    async def _stored(self, subject: Subject) -> Check | None:
+        """Look whether sessions can be read through the store that is open, or say why none is.
+
+        None when nothing is wrong with it, and who looks at the file itself will tell the rest.
+        """
         if self._store is None:
             says = self._store_failure or "No store is open."
             state = State.BAD if self._store_failure else State.SKIPPED
@@ -161,6 +193,8 @@ class Doctor:
             return Check(
                 name=STORE, state=State.BAD, says=str(error), advice=action, cause=STORE_FAILED
             )
+        if subject.stored is not None:
+            return None
         took = round((time.monotonic() - begun) * 1000)
         says = f"{count} sessions can be read; {self._held()}"
         return Check(name=STORE, state=State.GOOD, says=says, ms=took, facts={"sessions": count})

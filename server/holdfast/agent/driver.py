@@ -111,10 +111,12 @@ class Driver:
     def woke(self) -> None:
         """The machine has slept: doubt the request under way, and wait for nothing else longer."""
         self._effects.doubt_request()
+        self._effects.doubt_compaction()
         self.post(inp.Woke())
 
     async def retry(self) -> None:
         """Try again now: what waits, or a request of which nothing is heard. Raises like `ask`."""
+        self._effects.hurry()
         silent = self.status().silent_ms is not None
         await self.ask(inp.Resume(give_up=silent))
 

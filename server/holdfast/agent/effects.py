@@ -13,22 +13,21 @@ from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any, Final, Protocol
 
-from holdfast.agent import approvals, compaction, diffs, examiner, requests
+from holdfast.agent import approvals, compaction, diffs, examiner, looks, requests
 from holdfast.agent.api import CompactionProgress
 from holdfast.agent.limits import model_request, request_of
 from holdfast.agent.mailbox import Letter, Mailbox
 from holdfast.agent.services import Services
 from holdfast.conversation.history import text
 from holdfast.model.port import Capabilities, Heartbeat, StreamItem
+from holdfast.session import failover
 from holdfast.session import inputs as inp
-from holdfast.session.causes import Cause
 from holdfast.session.events import Rung
 from holdfast.session.failures import Failure, FailureKind
 from holdfast.session.ladder import Outcome, Verdict
 from holdfast.session.state import SessionState
 
 WAKE_LOOK_S: Final = 5.0
-PROBE_LIMIT_S: Final = 20.0
 DOUBT_S: Final = 20.0
 MAILBOX_HIGH: Final = 256
 
@@ -36,7 +35,6 @@ SLEPT: Final = Failure(
     kind=FailureKind.STALLED,
     message="Nothing was heard of the answer since the machine slept or the server was stopped.",
 )
-NO_WORDS: Final = Failure(kind=FailureKind.NETWORK, message="The endpoint does not answer.")
 
 _log: Final = logging.getLogger(__name__)
 
@@ -78,6 +76,7 @@ class Effects:
         self._model: asyncio.Task[None] | None = None
         self._compaction: asyncio.Task[None] | None = None
         self._shown: CompactionProgress | None = None
+        self._hurry = compaction.Hurry()
         self._calls: dict[str, asyncio.Task[None]] = {}
         self._timer: asyncio.Task[None] | None = None
         self._probe: asyncio.Task[None] | None = None
@@ -115,6 +114,10 @@ class Effects:
                 self._end(self._probe)
                 name = f"probe {self._owner.session_id} {effect.since_ms}"
                 self._probe = asyncio.create_task(self._look(effect), name=name)
+            case inp.LookBack():
+                self._end(self._probe)
+                name = f"probe {self._owner.session_id} {effect.since_ms}"
+                self._probe = asyncio.create_task(self._look_back(effect), name=name)
             case inp.PrepareCompaction():
                 self._end(self._compaction)
                 self._compaction = asyncio.create_task(
@@ -140,6 +143,8 @@ class Effects:
             case inp.Probe(since_ms=since_ms):
                 # The request itself will say what is wrong.
                 self._mailbox.post(inp.Probed(since_ms))
+            case inp.LookBack(since_ms=since_ms):
+                self._mailbox.post(inp.LookedBack(since_ms, answers=False))
             case inp.Judge():
                 verdict = inp.Verdict("deny", "fault", detail=f"[Not run. {words}]")
                 self._mailbox.post(inp.Judged(effect.tool_use_id, verdict))
@@ -195,6 +200,15 @@ class Effects:
             self._mailbox.post(inp.Failed(SLEPT), number)
             self._end(request)
 
+    def hurry(self) -> None:
+        """Have a compaction that waits ask again now."""
+        self._hurry.up()
+
+    def doubt_compaction(self) -> None:
+        """Have a compaction wait for nothing that the machine may have slept through."""
+        self._hurry.up()
+        self._hurry.doubt()
+
     def end_calls(self) -> None:
         """Stop all running calls; none of them posts anything any more."""
         for call in self._calls.values():
@@ -202,10 +216,15 @@ class Effects:
         self._calls.clear()
 
     def cut_at_ms(self) -> int:
-        """Return when the stream under way is cut if nothing more of an answer comes."""
-        settings = self._services.settings
-        silent_ms = self.last_heard_ms + int(settings.idle_cut_s * 1000)
-        return min(silent_ms, self.last_sign_ms + int(settings.progress_cut_s * 1000))
+        """Return when the stream under way is cut if it goes on as it is: silent, or alive without
+        anything of an answer.
+        """
+        settings, now_ms = self._services.settings, self._services.world.now_ms()
+        barren_ms = self.last_sign_ms + int(settings.progress_cut_s * 1000)
+        heard_s = (now_ms - self.last_heard_ms) / 1000
+        if self.last_heard_ms > self.last_sign_ms and heard_s < settings.idle_warn_s:
+            return barren_ms
+        return min(self.last_heard_ms + int(settings.idle_cut_s * 1000), barren_ms)
 
     def is_stale(self, letter: Letter) -> bool:
         """Say whether a letter comes from a request that was ended meanwhile."""
@@ -230,7 +249,7 @@ class Effects:
         request = model_request(
             self._services, self._owner.state, self._owner.capabilities, effect.model
         )
-        credentials = self._services.credentials
+        credentials = self._services.credentials_at(self._owner.state.endpoint)
         version = credentials.version
 
         def post(given: inp.Input) -> None:
@@ -365,20 +384,23 @@ class Effects:
 
     async def _look(self, effect: inp.Probe) -> None:
         """Look whether the endpoint answers, and say so. A look that hangs has found silence."""
-        failure: Failure | None
-        limit_s = min(PROBE_LIMIT_S, self._services.settings.first_byte_s)
+        limit_s = min(looks.LOOK_LIMIT_S, self._services.settings.first_byte_s)
         try:
-            async with asyncio.timeout(limit_s):
-                found = await self._services.model_at(self._owner.state.endpoint).probe()
-        except TimeoutError:
-            words = f"The endpoint did not answer within {limit_s:g} s."
-            failure = Failure(kind=FailureKind.TIMEOUT, message=words, cause=Cause.NO_FIRST_BYTE)
-            self._mailbox.post(inp.Probed(effect.since_ms, failure))
+            failure = await looks.look(self._services.model_at(self._owner.state.endpoint), limit_s)
         except Exception as error:  # noqa: BLE001 (a look always ends, P7)
             self.failed(effect, error)
         else:
-            failure = None if found.ok else found.failure or NO_WORDS
             self._mailbox.post(inp.Probed(effect.since_ms, failure))
+
+    async def _look_back(self, effect: inp.LookBack) -> None:
+        """Look whether the endpoint that was left answers again, no longer than the turn waits."""
+        try:
+            model = self._services.model_at(effect.endpoint)
+            found = await looks.answers(model, failover.LOOK_MS / 1000)
+        except Exception as error:  # noqa: BLE001 (a look always ends, P7)
+            self.failed(effect, error)
+        else:
+            self._mailbox.post(inp.LookedBack(effect.since_ms, found))
 
     async def _prepare(self, effect: inp.PrepareCompaction) -> None:
         owner = self._owner
@@ -396,6 +418,7 @@ class Effects:
                 self._show_progress,
                 first=effect.first,
                 last=self._shown,
+                hurry=self._hurry,
             )
         except Exception as error:  # noqa: BLE001 (a compaction always ends, P5)
             self.failed(effect, error)

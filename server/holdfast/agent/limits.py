@@ -56,6 +56,7 @@ def limits_of(services: Services, state: SessionState, capabilities: Capabilitie
         tools=services.tool_names,
         failover=_alternatives(services, state),
         failover_ms=int(settings.failover_s * 1000),
+        home=_home(services, state),
     )
 
 
@@ -90,6 +91,15 @@ def _alternatives(services: Services, state: SessionState) -> tuple[Alternative,
     listed = services.settings.failover
     names = ("" if name == DEFAULT_ENDPOINT else name for name in listed)
     return tuple(alternative(services, state, name) for name in names if name != state.endpoint)
+
+
+def _home(services: Services, state: SessionState) -> Alternative | None:
+    """Return the endpoint that a fail-over has left, if the settings name it still."""
+    home = state.home
+    if home is None:
+        return None
+    known = not home.endpoint or services.settings.endpoint_named(home.endpoint) is not None
+    return alternative(services, state, home.endpoint) if known else None
 
 
 def _grammar(settings: AgentSettings, endpoint: str, model: str) -> Profile:
@@ -146,12 +156,13 @@ def request_of(
     most = output_tokens(services, state, capabilities)
     grammar = _grammar(services.settings, state.endpoint, model)
     room = state.turn.answer_tokens if state.turn is not None else None
+    piece = state.cap.answer_tokens if state.cap is not None else None
     return ModelRequest(
         model=model,
         system=state.system,
         tools=tuple(t for t in services.definitions if t.get("name") not in sent.left_out),
         messages=sent.history,
-        max_output_tokens=min(most, room or most),
+        max_output_tokens=min(most, room or most, piece or most),
         first_byte_timeout_s=first_byte_s(services.settings, tokens.estimate(sent.history)),
         idle_cut_s=services.settings.idle_cut_s,
         progress_cut_s=services.settings.progress_cut_s,

@@ -35,7 +35,7 @@ def status_of(
     state: SessionState,
     *,
     silent_ms: int = 0,
-    idle_warn_ms: int = 10_000,
+    idle_warn_ms: int = 8_000,
     cut_at_ms: int | None = None,
     progress: CompactionProgress | None = None,
     store_trouble: str | None = None,
@@ -53,7 +53,8 @@ def status_of(
     is_silent = phase in {Phase.REQUESTING, Phase.STREAMING} and silent_ms >= idle_warn_ms
     cut_ms = cut_at_ms if is_silent and phase is Phase.STREAMING else None
     progress = progress if state.compaction is not None else None
-    seen = failure if failure is not None and failure.kind.value == _reason(state) else None
+    again = is_sent_again(state)
+    seen = failure if again or (failure and failure.kind.value == _reason(state)) else None
     common: dict[str, Any] = {
         "session_id": session_id,
         "cause": seen.cause.value if seen is not None and seen.cause is not None else None,
@@ -68,6 +69,7 @@ def status_of(
             silent=is_silent,
             percentage=progress.percentage if progress else None,
             read_only=read_only is not None,
+            again=again,
         ),
         "banner": banners.read_only(read_only)
         if read_only is not None
@@ -92,8 +94,21 @@ def status_of(
             attempt=state.wait.attempt,
             retry_at_ms=state.wait.retry_at_ms,
         )
-    attempt = turn.attempts + 1 if turn and turn.attempts else None
-    return Status(**common, attempt=attempt, retry_at_ms=cut_ms)
+    return Status(
+        **common,
+        message=told(seen) if seen else None,
+        advice=explain(seen).advice if seen else None,
+        attempt=turn.attempts + 1 if turn and turn.attempts else None,
+        retry_at_ms=cut_ms,
+    )
+
+
+def is_sent_again(state: SessionState) -> bool:
+    """Say whether a request that has failed is under way, and nothing has come of it yet."""
+    turn = state.turn
+    if turn is None or turn.failure is None or state.phase is not Phase.REQUESTING:
+        return False
+    return turn.attempts > 0
 
 
 def _reason(state: SessionState) -> str | None:
@@ -126,6 +141,7 @@ def _banner(
 ) -> Banner | None:
     """Return what holds the session up; what needs a person most goes first."""
     failure = state.turn.failure if state.turn else None
+    since = state.turn.trouble_since_ms if state.turn else None
     pause, wait = state.pause, state.wait
     if pause is not None:
         return banners.paused(
@@ -136,6 +152,8 @@ def _banner(
             due=pause.retry_at_ms,
             failure=failure,
             probe=pause.probe,
+            attempts=state.turn.attempts if state.turn else 0,
+            since=since,
         )
     if wait is not None:
         return banners.waiting(
@@ -144,7 +162,11 @@ def _banner(
             attempt=wait.attempt,
             due=wait.retry_at_ms,
             failure=failure,
+            since=since,
         )
+    if failure is not None and state.turn is not None and is_sent_again(state):
+        attempt = state.turn.attempts + 1
+        return banners.again(session_id, attempt=attempt, failure=failure, since=since)
     if progress is not None:
         return banners.compacting(
             session_id,

@@ -194,9 +194,11 @@ class Registry:
 
     async def _woke(self) -> None:
         """Trust no connection that was open before, and try again what only waited (C09)."""
-        await self._services.drop_connections()
-        for driver in self.open_drivers():
-            driver.woke()
+        try:
+            await self._services.drop_connections()
+        finally:
+            for driver in self.open_drivers():
+                driver.woke()
 
     async def _beat(self) -> None:
         while True:

@@ -13,11 +13,13 @@ from typing import Final
 
 import msgspec
 
+from holdfast.conversation import tokens
 from holdfast.model import port
 from holdfast.session import events as ev
 from holdfast.session import inputs as inp
 from holdfast.session.causes import Cause
 from holdfast.session.failures import Failure, FailureKind, explain
+from holdfast.session.lifetimes import Lived
 
 COALESCE_S: Final = 0.016
 _log: Final = logging.getLogger(__name__)
@@ -61,6 +63,42 @@ class Coalescer:
             self._timer = None
 
 
+class _Stopwatch:
+    """How long a request lives, and how fast its answer comes, by the event loop's own clock."""
+
+    def __init__(self) -> None:
+        self._now = asyncio.get_running_loop().time
+        self._began_at = self._now()
+        self._accepted_at: float | None = None
+        self._spoke_at: float | None = None
+        self._chars = 0
+
+    def saw(self, item: port.StreamItem) -> None:
+        """Take note of what arrived."""
+        if isinstance(item, port.ResponseOpened) and self._accepted_at is None:
+            self._accepted_at = self._now()
+        if isinstance(item, port.BlockDelta) and item.text:
+            self._chars += len(item.text)
+            self._spoke_at = self._spoke_at or self._now()
+
+    def lived(self, unsent_ms: int = 0) -> Lived:
+        """Return how the request has lived until now, which was not sent for `unsent_ms`."""
+        now, sent_at = self._now(), self._began_at + unsent_ms / 1000
+        accepted_at = now if self._accepted_at is None else self._accepted_at
+        spoke_at = now if self._spoke_at is None else self._spoke_at
+        return Lived(
+            age_ms=int((now - sent_at) * 1000),
+            accepted_ms=max(0, int((accepted_at - sent_at) * 1000)),
+            speaking_ms=int((now - spoke_at) * 1000),
+            tokens=int(self._chars / tokens.BYTES_PER_TOKEN),
+        )
+
+    def answered(self) -> Lived:
+        """Return how long an answer has lived for sure: since it was accepted."""
+        accepted_at = self._began_at if self._accepted_at is None else self._accepted_at
+        return Lived(age_ms=int((self._now() - accepted_at) * 1000))
+
+
 async def run_request(
     model: port.Model,
     request: port.ModelRequest,
@@ -74,17 +112,19 @@ async def run_request(
     lives and are watched by the model's own limits; `room` waits while the receiver is
     behind, so that a fast stream and a slow disk cannot fill the memory.
     """
-    coalescer = Coalescer(post)
+    coalescer, watch = Coalescer(post), _Stopwatch()
     try:
         async with model.stream(request) as items:
             message_id = ""
             async for item in items:
                 heard(item)
+                watch.saw(item)
                 if isinstance(item, port.ResponseOpened):
                     message_id = item.message_id
                 if isinstance(item, port.ResponseEnded):
                     coalescer.flush()
-                    post(_completed(message_id, item))
+                    # Only what it has lived since it was accepted is sure (a limit is forgotten).
+                    post(_completed(message_id, item, watch.answered()))
                     return
                 event = _event(item)
                 if event is not None:
@@ -92,7 +132,7 @@ async def run_request(
                 await room()
     except port.ModelFailed as failed:
         coalescer.flush()
-        post(inp.Failed(failed.failure))
+        post(inp.Failed(failed.failure, watch.lived(failed.unsent_ms)))
     except Exception as error:  # noqa: BLE001 (the one guard of a foreign part)
         # Whatever goes wrong on our side must not end the session (P3); it is said as it is.
         _log.exception("request failed inside the server")
@@ -101,7 +141,8 @@ async def run_request(
     else:
         coalescer.flush()
         words = "The stream ended without an end."
-        post(inp.Failed(Failure(kind=FailureKind.CUT, message=words, cause=Cause.CUT_STREAM)))
+        cut = Failure(kind=FailureKind.CUT, message=words, cause=Cause.CUT_STREAM)
+        post(inp.Failed(cut, watch.lived()))
     finally:
         coalescer.drop_timer()
 
@@ -138,7 +179,7 @@ def _event(item: port.StreamItem) -> ev.Event | None:
             return None
 
 
-def _completed(message_id: str, item: port.ResponseEnded) -> inp.Completed:
+def _completed(message_id: str, item: port.ResponseEnded, lived: Lived) -> inp.Completed:
     detail = ""
     if item.stop_details:
         explanation = item.stop_details.get("explanation")
@@ -148,6 +189,7 @@ def _completed(message_id: str, item: port.ResponseEnded) -> inp.Completed:
         stop_reason=item.stop_reason,
         usage=usage_of(item),
         detail=detail,
+        lived=lived,
     )
 
 

@@ -15,6 +15,7 @@ from holdfast.agent.driver import Driver
 from holdfast.agent.limits import alternative
 from holdfast.agent.registry import Registry
 from holdfast.agent.services import Services
+from holdfast.model.credentials import Source
 from holdfast.model.port import Capabilities
 from holdfast.session import events as ev
 from holdfast.session import inputs as inp
@@ -91,6 +92,23 @@ class Selection:
         # A turn whose model is gone waits for nothing but another one (A34).
         await driver.ask(inp.Resume(paused_for=FailureKind.MODEL_GONE.value))
 
+    def use_credentials(
+        self, api_key: str | None, auth_token: str | None, endpoint: str | None = None
+    ) -> Source:
+        """Authenticate with these at an endpoint, or the first; see `Supervisor`.
+
+        Raises `UnknownEndpoint`.
+        """
+        name = self._named(endpoint)
+        credentials = self._services.credentials_at(name)
+        credentials.give(api_key, auth_token)
+        source = credentials.source
+        for driver in self._sessions.open_drivers() if source != "none" else ():
+            if not name or driver.state.endpoint == name:
+                driver.learn_capabilities()
+                driver.post(inp.Resume(paused_for=FailureKind.AUTHENTICATION.value))
+        return source
+
     async def _change(self, driver: Driver, model: str | None, name: str) -> None:
         wanted = model if model is not None else driver.state.model
         await self._check(model, name)
@@ -110,9 +128,10 @@ class Selection:
                 )
             )
         )
-        pause = driver.state.pause
-        if driver.state.phase in {Phase.WAITING, Phase.REQUESTING}:
-            await driver.ask(inp.Resume(give_up=True))  # Nothing has come from the endpoint before.
+        turn, pause = driver.state.turn, driver.state.pause
+        if turn is not None and driver.state.phase in {Phase.WAITING, Phase.REQUESTING}:
+            # Nothing has come from the endpoint before.
+            await driver.ask(inp.Resume(give_up=True, turn_id=turn.turn_id))
         elif pause is not None and pause.reason in frozenset(FailureKind):
             await driver.ask(inp.Resume(paused_for=pause.reason))
 

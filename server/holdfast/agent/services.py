@@ -64,7 +64,7 @@ class AgentSettings:
     hard_mark: float = 0.92
     compaction_deadline_s: float = 300.0
     compaction_method: Literal["api", "summary", "local"] = "api"
-    idle_warn_s: float = 10.0
+    idle_warn_s: float = 8.0
     idle_cut_s: float = 90.0
     progress_cut_s: float = 600.0
     first_byte_s: float = 120.0
@@ -143,6 +143,13 @@ class Services:
     def model_at(self, endpoint: str) -> Model:
         """Return the model at an endpoint; "" is the first."""
         return self.model if self._switchboard is None else self._switchboard.at(endpoint)
+
+    def credentials_at(self, endpoint: str) -> CredentialSource:
+        """Return the credentials for an endpoint; for one that nobody knows, those of nobody."""
+        if not endpoint:
+            return self.credentials
+        found = None if self._switchboard is None else self._switchboard.credentials_at(endpoint)
+        return found if found is not None else CredentialSource({})
 
     async def drop_connections(self) -> None:
         """Have no request use a connection that is open now."""

@@ -39,6 +39,7 @@ from holdfast.agent.api import (
     UnknownPrompt,
     UnknownQuestion,
 )
+from holdfast.agent.choices import Choices
 from holdfast.agent.doctor import Doctor, SubjectOf
 from holdfast.agent.driver import Driver
 from holdfast.agent.item_lists import ItemLists
@@ -61,7 +62,6 @@ from holdfast.session import events as ev
 from holdfast.session import inputs as inp
 from holdfast.session import view
 from holdfast.session.compaction import budget
-from holdfast.session.failures import FailureKind
 from holdfast.session.fold import apply
 from holdfast.session.state import Phase, SessionState
 from holdfast.tools.mentions import Mention
@@ -88,6 +88,7 @@ class Supervisor:
         self._preload = preload
         self._sessions = Registry(services, owner)
         self.selection: Final = Selection(services, self._sessions)
+        self.choices: Final = Choices(services, self._sessions, self.selection)
         self.items: Final = ItemLists(services.store, self._sessions.reach)
         self.doctor: Final = Doctor.of(services, self._sessions, subject_of)
 
@@ -385,18 +386,14 @@ class Supervisor:
                 last = status
             await self._services.world.sleep(FOREIGN_POLL_S)
 
-    async def use_credentials(self, api_key: str | None, auth_token: str | None) -> Source:
+    async def use_credentials(
+        self, api_key: str | None, auth_token: str | None, endpoint: str | None = None
+    ) -> Source:
         """Authenticate with these from the next attempt on; with neither, as the environment says.
 
         Turns that wait for credentials go on at once. Says where the credentials now come from.
         """
-        self._services.credentials.give(api_key, auth_token)
-        source = self._services.credentials.source
-        if source != "none":
-            for driver in self._sessions.open_drivers():
-                driver.learn_capabilities()
-                driver.post(inp.Resume(paused_for=FailureKind.AUTHENTICATION.value))
-        return source
+        return self.selection.use_credentials(api_key, auth_token, endpoint)
 
     async def recover(self, workspace_uris: Sequence[str]) -> list[str]:
         """Open the sessions of these folders whose server died in the middle of a turn."""

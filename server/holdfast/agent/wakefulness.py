@@ -1,11 +1,13 @@
 """Noticing that the machine has slept, or that this process was stopped for a while (C09).
 
 Law: a short wait that took much longer by the wall clock is the sign, whatever the reason: sleep,
-SIGSTOP, a debugger, a clock that was set. What follows is harmless when nothing of that was so.
+SIGSTOP, a debugger, a clock that was set. What follows is harmless when nothing of that was so, and
+whatever becomes of it, the watch goes on.
 """
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from typing import Final
@@ -18,6 +20,9 @@ LOOK_S: Final = 2.0
 GAP_MS: Final = 10_000
 """A busy machine may come this much too late, by the wall clock, without having slept."""
 
+WOKE_LIMIT_S: Final = 30.0
+"""How long what follows may take before the clock is looked at again."""
+
 _log: Final = logging.getLogger(__name__)
 
 
@@ -29,4 +34,9 @@ async def watch(world: World, woke: Callable[[], Awaitable[None]]) -> None:
         gap_ms = world.now_ms() - before_ms - int(LOOK_S * 1000)
         if gap_ms > GAP_MS:
             _log.info("this process did not run for %d s", gap_ms // 1000)
-            await woke()
+            try:
+                async with asyncio.timeout(WOKE_LIMIT_S):
+                    await woke()
+            except Exception:  # noqa: BLE001 (the one guard of what is called)
+                # One failure must not make every later sleep go unnoticed.
+                _log.exception("what follows a sleep failed")

@@ -112,9 +112,18 @@ def _parser() -> argparse.ArgumentParser:
 def _add_surroundings(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the commands about what lies around sessions: the network, and a stand-in for the API."""
     doctor = commands.add_parser("doctor", help="is it me, my network or the API?")
-    doctor.add_argument("--compare", metavar="URL", help="another address to go to as well")
     doctor.add_argument(
+        "--cloud",
+        choices=["bedrock", "vertex", "foundry"],
+        help="examine a cloud that its own variables of the environment name",
+    )
+    doctor.add_argument("--compare", metavar="URL", help="another address to go to as well")
+    tokens = doctor.add_mutually_exclusive_group()
+    tokens.add_argument(
         "--free", action="store_true", help="ask for no streamed answer (some forty tokens)"
+    )
+    tokens.add_argument(
+        "--long", action="store_true", help="measure two answers for 11 s (some thousand tokens)"
     )
     doctor.add_argument("--bundle", type=Path, metavar="FILE", help="also write a bug report")
     doctor.add_argument("--json", action="store_true", help="print JSON")
@@ -197,14 +206,15 @@ def _import(arguments: argparse.Namespace) -> int:
 def _doctor(arguments: argparse.Namespace) -> int:
     from holdfast.cli import doctor
 
-    return asyncio.run(
-        doctor.run(
-            compare_url=arguments.compare,
-            free=arguments.free,
-            bundle_file=arguments.bundle,
-            as_json=arguments.json,
-        )
+    wanted = doctor.Wanted(
+        cloud=arguments.cloud,
+        compare_url=arguments.compare,
+        free=arguments.free,
+        long=arguments.long,
+        bundle_file=arguments.bundle,
+        as_json=arguments.json,
     )
+    return asyncio.run(doctor.run(wanted))
 
 
 def _simulator(arguments: argparse.Namespace) -> int:

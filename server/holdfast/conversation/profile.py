@@ -144,6 +144,8 @@ back, so another field is only refused when it cannot be the API's: see `is_book
 BOOKKEEPING: Final = frozenset({"index", "partial_json", "parsed", "parsed_output"})
 """Names under which clients keep their own notes in blocks that the API wrote (R8)."""
 
+_API_NAME: Final = re.compile(r"[a-z][a-z0-9_]*")
+
 SOURCES: Final[Mapping[str, Mapping[str, tuple[str, ...]]]] = {
     "image": {"base64": ("media_type", "data"), "url": ("url",), "file": ("file_id",)},
     "document": {
@@ -276,13 +278,13 @@ ANY_TOOLS: Final = Profile(tool_names=None)
 def is_bookkeeping(kind: str, field: str, value: object) -> bool:
     """Say whether a field of a block that the API wrote cannot be the API's own (R8).
 
-    Empty fields come from clients that print their data classes whole; a leading underscore is
-    nobody's wire format.
+    Empty fields come from clients that print their data classes whole; the API's own names are
+    lower-case words joined by underscores, so any other is a client's note or a damaged one.
     """
     known = ECHOED_FIELDS.get(kind)
     if known is None or field == "type" or field in known:
         return False
-    return value is None or field.startswith("_") or field in BOOKKEEPING
+    return value is None or field in BOOKKEEPING or _API_NAME.fullmatch(field) is None
 
 
 def is_server_use(kind: str) -> bool:

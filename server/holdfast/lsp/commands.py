@@ -337,8 +337,8 @@ _ROWS: Final = (
         turn.set_credentials,
         "Hand over an API key or a bearer token. It is kept in memory only, is used before the "
         "environment's from the next attempt on, and turns that wait for it go on at once. With "
-        "neither it is forgotten. `source` says what is used now: `client`, `environment` or "
-        "`none`.",
+        "neither it is forgotten. `endpoint` names one of the settings; without it, it is for the "
+        "first. `source` says what is used now: `client`, `environment` or `none`.",
         {"apiKey": "..."},
         {"source": "client"},
     ),

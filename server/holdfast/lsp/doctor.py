@@ -65,8 +65,10 @@ async def _with_bar(ls: HoldfastServer, doctor: Doctor, params: p.DoctorParams) 
     working = asyncio.create_task(
         doctor.examine(
             params.session_id,
+            endpoint=params.endpoint,
             compare_url=params.compare_url,
             free=params.free,
+            long=params.long,
             progress=reached,
         )
     )
@@ -111,11 +113,12 @@ ROWS: Final = (
         "Examine the way to the API, in at most 20 seconds, and say what is wrong: name, "
         "addresses, proxy, TLS, key, upload, stream, line, clock, disk, store. `verdict` is "
         "`healthy` or the cause (the deepest that explains the others), `also` are causes beside "
-        "it. With "
-        "`sessionId` it is that session's endpoint; with `compareUrl` another address is gone to "
-        "as well, without any secret. Unless `free`, a small streamed answer is measured (some "
-        "forty tokens). `report` says all of it for people, in Markdown. Works also when the "
-        "store does not.",
+        "it; docs/doctor.md lists them. With `sessionId` it is that session's endpoint, and what "
+        "the session has met counts; `endpoint` is another one of the settings. With `compareUrl` "
+        "another address is gone to as well, without any secret. Unless `free`, a small streamed "
+        "answer is measured (some forty tokens); with `long` two for some ten seconds, which tells "
+        "what ends answers by the clock. `report` says all of it for people, in Markdown. Works "
+        "also when the store does not.",
         {"sessionId": "s_8f2c"},
         {
             "verdict": "connectTimeout",

@@ -24,6 +24,12 @@ async def models(ls: HoldfastServer, params: p.EndpointParams) -> Any:
     return wire.plain(await supervisor.selection.models(params.endpoint))
 
 
+async def choices(ls: HoldfastServer, params: p.OnSession) -> Any:
+    """List what could answer a session, with what changes by it."""
+    supervisor = await ls.supervisor()
+    return wire.plain(await supervisor.choices.of(params.session_id))
+
+
 async def select_model(ls: HoldfastServer, params: p.SelectModelParams) -> Any:
     """Send a session's later requests to another model, or to another endpoint."""
     supervisor = await ls.supervisor()
@@ -74,6 +80,37 @@ ROWS: Final = (
                     "source": "endpoint",
                 }
             ],
+        },
+    ),
+    Command(
+        "holdfast.model.choices",
+        p.OnSession,
+        choices,
+        "List all that could answer a session, for a picker: every endpoint is asked at once, for "
+        "five seconds at most, which models it has. `group` is a heading, `detail` "
+        "what changes, or why an endpoint did not say what it has; `model` and `endpoint` are what "
+        "`holdfast.model.select` takes. The last one is the setting's model.",
+        {"sessionId": "s_8f2c"},
+        {
+            "choices": [
+                {
+                    "group": "Now",
+                    "label": "claude-opus-5-5",
+                    "description": "in use · 200k tokens",
+                    "detail": "",
+                    "model": "claude-opus-5-5",
+                    "inUse": True,
+                },
+                {
+                    "group": "The same model elsewhere",
+                    "label": "claude-opus-5-5 at office",
+                    "description": "200k tokens · there called opus",
+                    "detail": "opus is asked for in place of claude-opus-5-5.",
+                    "model": "claude-opus-5-5",
+                    "endpoint": "office",
+                    "inUse": False,
+                },
+            ]
         },
     ),
     Command(

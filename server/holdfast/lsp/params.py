@@ -40,10 +40,13 @@ class ListParams(Params, frozen=True):
 
 
 class CredentialsParams(Params, frozen=True):
-    """An API key or a bearer token; with neither, what was handed over before is forgotten."""
+    """An API key or a bearer token for an endpoint, or the first one; with neither, what was handed
+    over before is forgotten.
+    """
 
     api_key: Secret | None = None
     auth_token: Secret | None = None
+    endpoint: str | None = None
 
     def __repr__(self) -> str:
         """Say nothing: whatever shows arguments must not show these (P11)."""
@@ -143,14 +146,17 @@ class CompactionTextParams(OnSession, frozen=True):
 
 
 class DoctorParams(Params, frozen=True):
-    """`sessionId` names whose endpoint it is; `compareUrl` another address to go to as well. With
-    `free` nothing is asked for that costs tokens. With `workDoneToken` the progress is reported on
-    the client's own token.
+    """`sessionId` names whose endpoint it is, unless `endpoint` names one of the settings;
+    `compareUrl` another address to go to as well. With `free` nothing is asked for that costs
+    tokens; with `long` two answers are measured for some ten seconds. With `workDoneToken` the
+    progress is reported on the client's own token.
     """
 
     session_id: Id | None = None
+    endpoint: Id | None = None
     compare_url: Address | None = None
     free: bool = False
+    long: bool = False
     work_done_token: int | str | None = None
 
 

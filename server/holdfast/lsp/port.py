@@ -33,6 +33,7 @@ from holdfast.tools.mentions import Mention
 from holdfast.tools.port import Editor
 
 if TYPE_CHECKING:
+    from holdfast.agent.choices import Choices
     from holdfast.agent.doctor import Doctor  # half of the agent, which loads after `initialize`
 
 Answer: TypeAlias = Literal["allow", "allowAlways", "deny"]
@@ -83,7 +84,9 @@ class Supervisor(Protocol):
         """Return the list of sessions; with `after`, once a line of that version has changed."""
         ...
 
-    async def use_credentials(self, api_key: str | None, auth_token: str | None) -> Source:
+    async def use_credentials(
+        self, api_key: str | None, auth_token: str | None, endpoint: str | None = None
+    ) -> Source:
         """Authenticate with these from now on; with neither, as the environment says."""
         ...
 
@@ -204,6 +207,11 @@ class Supervisor(Protocol):
 
         Ends when the session is closed here; raises what `view` raises.
         """
+        ...
+
+    @property
+    def choices(self) -> Choices:
+        """What a person can choose from for a session."""
         ...
 
     @property

@@ -116,7 +116,7 @@ class SessionProgress:
             self._end_wait("It goes on.")
         elif self._wait is not None:
             self._wait.update()
-        elif self._progress.supported:
+        elif self._progress.supported and self._progress.waits:
             self._wait = self._progress.bar(
                 "Holdfast: waiting for the model",
                 self._wait_look,
@@ -213,12 +213,16 @@ class SessionProgress:
 
 
 class Progress:
-    """All bars of one connection. `supported`: the client takes bars it did not ask for."""
+    """All bars of one connection. `supported`: the client takes bars it did not ask for.
+
+    `waits`: a turn in trouble has one; not where the client shows statuses, which say it better.
+    """
 
     def __init__(
         self, link: Link, connection_id: str, supervisor: Callable[[], Awaitable[Supervisor]]
     ) -> None:
         self.supported = False
+        self.waits = True
         self._link = link
         self._connection_id = connection_id
         self._supervisor = supervisor

@@ -44,7 +44,7 @@ A client with a view of its own says so in `capabilities.experimental`:
 ```
 
 `questions`: it shows permission questions, so no `window/showMessageRequest` is sent. `status`: it
-shows statuses, so no `window/showMessage` tells of a paused turn.
+shows statuses, so no `window/showMessage` tells of a paused turn, and no bar of one that waits.
 
 ## Notifications
 
@@ -84,8 +84,8 @@ what a person can do, `attempt` the number of the try and `troubleAt` when the t
 `banner` is what a person should be told while the session waits, is paused, silent, compacting,
 repairing or read only: `tone` (`info`, `warning` or `error`), `title`, `text`, `raw` (the API's own
 words) and `actions` (each a `title`, a `command` and perhaps `argument` and `primary`). `due` is
-when what the title says happens, for a countdown behind it. An action without `argument` needs a
-person's input for its command first.
+when what the title says happens, for a countdown behind it; `since` is when the trouble began, for
+a clock beside it. An action without `argument` needs a person's input for its command first.
 
 ```json
 {"sessionId": "s_8f2c", "phase": "waiting", "reason": "overloaded", "cause": "overloaded",
@@ -95,7 +95,8 @@ person's input for its command first.
               "percentage": 40, "elapsedMs": 4200, "attempt": 1, "receivedTokens": 203,
               "chunk": 2, "chunks": 5},
  "banner": {"tone": "warning", "title": "Trying again", "due": 1770000012000,
-            "text": "The API is overloaded. Attempt 2. Nothing is lost.",
+            "text": "The API is overloaded. Attempt 2 comes next. Wait, or choose another model; …",
+            "since": 1770000002000,
             "raw": "status: 529\\ntype: overloaded_error\\nmessage: Overloaded",
             "actions": [{"title": "Retry now", "command": "holdfast.turn.retry",
                          "argument": {"sessionId": "s_8f2c"}, "primary": true}]}}

@@ -176,7 +176,7 @@ class HoldfastServer(LanguageServer):
         views = _own_views(capabilities.experimental)
         self.bars.supported = bool(get_capability(capabilities, "window.work_done_progress", False))
         self.questions.wanted = views.get("questions") is not True
-        self.notices.wanted = views.get("status") is not True
+        self.notices.wanted = self.bars.waits = views.get("status") is not True
         self.transcripts.diagnostics.use(capabilities)
         self._load(params.initialization_options)
 

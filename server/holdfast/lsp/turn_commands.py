@@ -59,7 +59,8 @@ async def answer(ls: HoldfastServer, params: p.AnswerParams) -> Any:
 async def set_credentials(ls: HoldfastServer, params: p.CredentialsParams) -> Any:
     """Keep a client's credentials in memory, for the next attempts of all sessions (P11)."""
     supervisor = await ls.supervisor()
-    return {"source": await supervisor.use_credentials(params.api_key, params.auth_token)}
+    source = await supervisor.use_credentials(params.api_key, params.auth_token, params.endpoint)
+    return {"source": source}
 
 
 async def info(ls: HoldfastServer, _: p.NoParams) -> Any:

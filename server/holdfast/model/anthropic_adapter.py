@@ -9,18 +9,17 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import aclosing, asynccontextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from holdfast.conversation.profile import ON_DEMAND
 from holdfast.model import capabilities as catalogue
-from holdfast.model import compaction, probing, request_body
-from holdfast.model.assembly import Assembler
+from holdfast.model import exchange, probing, request_body
 from holdfast.model.credentials import Credentials
 from holdfast.model.port import (
     Capabilities,
-    Heartbeat,
     ModelFailed,
     ModelRequest,
     Probe,
@@ -32,7 +31,7 @@ from holdfast.session.failures import Failure, FailureKind
 if TYPE_CHECKING:
     import httpx2
 
-    from holdfast.model.anthropic_wire import EventStream, Wire
+    from holdfast.model.anthropic_wire import Wire
 
 # How long a failed look-up of the models keeps us from asking again, in seconds.
 LISTING_RETRY_S: Final = 300.0
@@ -77,32 +76,35 @@ class AnthropicModel:
     @asynccontextmanager
     async def stream(self, request: ModelRequest) -> AsyncIterator[AsyncIterator[StreamItem]]:
         """Open one streamed response; see the port."""
+        began_s = time.monotonic()
         credentials = self._usable_credentials()
         body = await self._body(request, request_body.build)
         wire = await self._wire()
-        opened = await wire.open(
-            body,
-            credentials,
-            request.first_byte_timeout_s,
-            request.idle_cut_s,
-            request.progress_cut_s,
-            _betas(request),
-        )
-        async with opened, aclosing(_items(opened, credentials)) as items:
-            yield items
+        unsent_ms = int((time.monotonic() - began_s) * 1000)
+        try:
+            opened = await wire.open(
+                body,
+                credentials,
+                request.first_byte_timeout_s,
+                request.idle_cut_s,
+                request.progress_cut_s,
+                exchange.betas_of(request),
+            )
+            async with opened, aclosing(exchange.items_of(opened, credentials.secrets)) as items:
+                yield items
+        except ModelFailed as failed:
+            failed.unsent_ms = unsent_ms
+            raise
 
     async def count_tokens(self, request: ModelRequest) -> int:
         """Return how many tokens a request has; see the port."""
         credentials = self._usable_credentials()
         body = await self._body(request, request_body.build_count)
         wire = await self._wire()
-        counted = await wire.count(body, credentials, request.first_byte_timeout_s, _betas(request))
-        tokens = counted.get("input_tokens") if isinstance(counted, dict) else None
-        if not isinstance(tokens, int) or isinstance(tokens, bool):
-            raise ModelFailed(
-                Failure(kind=FailureKind.UNREADABLE, message="The count of tokens holds no number.")
-            )
-        return tokens
+        counted = await wire.count(
+            body, credentials, request.first_byte_timeout_s, exchange.betas_of(request)
+        )
+        return exchange.tokens_in(counted)
 
     async def capabilities(self, model: str) -> Capabilities:
         """Return what `model` can do: as the endpoint lists it, else from the table.
@@ -139,7 +141,7 @@ class AnthropicModel:
         except ModelFailed as failed:
             failure = failed.failure
         except Exception as error:  # noqa: BLE001 (a look at the endpoint has an outcome, P7)
-            failure = _internal("The endpoint cannot be probed", error).failure
+            failure = exchange.internal("The endpoint cannot be probed", error).failure
         return probing.verdict(failure, int((time.monotonic() - started) * 1000))
 
     async def drop_connections(self) -> None:
@@ -184,12 +186,7 @@ class AnthropicModel:
 
     async def _body(self, request: ModelRequest, build: Callable[..., bytes]) -> bytes:
         marks = self._cache_marks and request.cache_marks
-        try:
-            if request_body.size_chars(request) > request_body.BIG_CHARS:
-                return await asyncio.to_thread(build, request, cache_marks=marks)
-            return build(request, cache_marks=marks)
-        except (TypeError, ValueError) as error:
-            raise _internal("The request cannot be written as JSON", error) from error
+        return await exchange.body_of(request, partial(build, request, cache_marks=marks))
 
     async def _wire(self) -> Wire:
         self.preload()
@@ -200,28 +197,7 @@ class AnthropicModel:
             return await asyncio.shield(loading)
         except Exception as error:
             self._loading = None
-            raise _internal("The client for the API cannot be built", error) from error
-
-
-async def _items(opened: EventStream, credentials: Credentials) -> AsyncGenerator[StreamItem]:
-    """Assemble the events. A break after the answer was complete takes nothing from it (§3.4)."""
-    assembler = Assembler(opened.request_id, credentials.secrets)
-    try:
-        async with aclosing(opened.events()) as events:
-            async for name, data in events:
-                for item in assembler.feed(name, data):
-                    if not isinstance(item, Heartbeat):
-                        opened.progressed()
-                    yield item
-                if assembler.ended:
-                    opened.linger()
-        for item in assembler.finish():
-            yield item
-    except ModelFailed:
-        if not assembler.complete:
-            raise
-        for item in assembler.finish():
-            yield item
+            raise exchange.internal("The client for the API cannot be built", error) from error
 
 
 async def _listing(wire: Wire, credentials: Credentials) -> object:
@@ -234,20 +210,8 @@ async def _listing(wire: Wire, credentials: Credentials) -> object:
     return await wire.models(credentials)
 
 
-def _betas(request: ModelRequest) -> tuple[str, ...]:
-    """Return the beta headers that follow from what the request holds (R31, R72, R91)."""
-    binding = (request_body.BINDING_BETA,) if request.drop_mismatched_thinking else ()
-    return (*binding, *compaction.betas(request.compaction, request.messages))
-
-
 def _load(base_url: str | None, transport: httpx2.AsyncBaseTransport | None) -> Wire:
     """Import the SDK and build a client. Runs in a worker thread."""
     from holdfast.model.anthropic_wire import Wire  # noqa: PLC0415 -- a second of CPU, see S2
 
     return Wire(base_url, transport)
-
-
-def _internal(what: str, error: Exception) -> ModelFailed:
-    return ModelFailed(
-        Failure(kind=FailureKind.INTERNAL, message=f"{what}: {type(error).__name__}: {error}")
-    )

@@ -12,19 +12,20 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import math
 import os
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from types import TracebackType
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any, Final, Self
 
 import anthropic
 import httpx2
+from anthropic._base_client import AsyncAPIClient
 
 from holdfast.conversation import encoding
 from holdfast.model import classification, probing, transport_faults
 from holdfast.model.connections import Pool, timeouts
 from holdfast.model.credentials import Credentials
+from holdfast.model.event_stream import Decode, EventStream, Told, failed, server_sent_events
+from holdfast.model.patience import Patience
 from holdfast.model.port import ModelFailed
 from holdfast.session.causes import CAUSES, Cause
 from holdfast.session.failures import Failure, FailureKind
@@ -34,20 +35,25 @@ MODELS_TIMEOUT_S: Final = 10.0
 
 PROBE_TIMEOUT_S: Final = 10.0
 
+MESSAGES_PATH: Final = "/v1/messages"
+COUNT_PATH: Final = "/v1/messages/count_tokens"
+
+
 _API_VERSION: Final = "2023-06-01"
-_CLOSE_S: Final = 2.0
 # The transport's own read limit only backs up ours, which must be the one that speaks.
 _READ_SLACK_S: Final = 5.0
-# After the answer's last event the end of the body is read too, if it is there at once, so that
-# the connection can be used again.
-_LINGER_S: Final = 0.25
-# 16 MB without the end of an event is no event stream; the decoder must not collect more.
-_EVENT_BYTES_MAX: Final = 16 << 20
 _SLICE_BYTES: Final = 64 * 1024
 
 
 class Wire:
-    """One endpoint. Safe to share between sessions of one event loop."""
+    """One endpoint. Safe to share between sessions of one event loop.
+
+    What another kind of endpoint does otherwise is a method that begins with an underscore: its
+    client, its headers, its errors, the form of its stream.
+    """
+
+    _decode: Decode = staticmethod(server_sent_events)
+    _told: Told | None = None
 
     def __init__(self, base_url: str | None, transport: httpx2.AsyncBaseTransport | None) -> None:
         """Build the client; nothing is sent. `transport` replaces sockets in tests."""
@@ -64,6 +70,7 @@ class Wire:
         idle_cut_s: float,
         progress_cut_s: float,
         betas: Sequence[str] = (),
+        path: str = MESSAGES_PATH,
     ) -> EventStream:
         """Send a request and return its events once the API has accepted it.
 
@@ -72,9 +79,9 @@ class Wire:
         """
         pool, upload = self._pool.enter(), _Upload(body, first_byte_timeout_s)
         try:
-            async with asyncio.timeout(first_byte_timeout_s) as upload.waiting:
-                stream = await pool.client.post(
-                    "/v1/messages",
+            async with Patience(first_byte_timeout_s) as upload.waiting:
+                stream = await self._client(pool, credentials, body).post(
+                    path,
                     content=upload,
                     cast_to=object,
                     options={
@@ -83,10 +90,9 @@ class Wire:
                             "Content-Type": "application/json",
                             "Content-Length": str(len(body)),
                         },
-                        "timeout": timeouts(
-                            max(first_byte_timeout_s, idle_cut_s) + _READ_SLACK_S,
-                            first_byte_timeout_s,
-                        ),
+                        # Reading is our own limits' business, here and in `EventStream`: they
+                        # know that a process which did not run was not kept waiting (C09).
+                        "timeout": timeouts(None, first_byte_timeout_s),
                     },
                     stream=True,
                     stream_cls=anthropic.AsyncStream[object],
@@ -104,10 +110,17 @@ class Wire:
             credentials.secrets,
             progress_cut_s=progress_cut_s,
             left=pool.leave,
+            decode=self._decode,
+            told=self._told,
         )
 
     async def count(
-        self, body: bytes, credentials: Credentials, timeout_s: float, betas: Sequence[str] = ()
+        self,
+        body: bytes,
+        credentials: Credentials,
+        timeout_s: float,
+        betas: Sequence[str] = (),
+        path: str = COUNT_PATH,
     ) -> Any:
         """Return the decoded answer of `POST /v1/messages/count_tokens`. Raises `ModelFailed`.
 
@@ -115,9 +128,9 @@ class Wire:
         """
         try:
             upload = _Upload(body, timeout_s)
-            async with self._pool as pool, asyncio.timeout(timeout_s) as upload.waiting:
-                response = await pool.client.post(
-                    "/v1/messages/count_tokens",
+            async with self._pool as pool, Patience(timeout_s) as upload.waiting:
+                response = await self._client(pool, credentials, body).post(
+                    path,
                     content=upload,
                     cast_to=httpx2.Response,
                     options={
@@ -156,7 +169,7 @@ class Wire:
         So much of the answer is read as tells the API from a sign-in page.
         """
         path = self._url.raw_path.rstrip(b"/") + b"/v1/models?limit=1"
-        known = credentials.headers(first_party=self._first_party) if credentials.secret else {}
+        known = self._proofs(credentials) if credentials.secret else {}
         headers = {"anthropic-version": _API_VERSION, **known}
         try:
             async with self._pool as pool, asyncio.timeout(PROBE_TIMEOUT_S):
@@ -189,14 +202,28 @@ class Wire:
         """Return a request's own headers; those that the environment would add are taken out."""
         hidden = dict.fromkeys(_hidden_header_names(os.environ), anthropic.Omit())
         wanted = {"anthropic-beta": ",".join(betas)} if betas else {}
-        return {**hidden, **wanted, **credentials.headers(first_party=self._first_party)}
+        return {**hidden, **wanted, **self._proofs(credentials)}
+
+    def _proofs(self, credentials: Credentials) -> dict[str, str]:
+        """Return the headers that authenticate a request, unless the client adds them itself."""
+        return credentials.headers(first_party=self._first_party)
+
+    def _client(self, pool: Pool, credentials: Credentials, body: bytes) -> AsyncAPIClient:  # noqa: ARG002 -- others need them
+        """Return the SDK's client that sends `body`."""
+        return pool.client
+
+    def _answered(
+        self, status: int, headers: Mapping[str, str], body: bytes, secrets: Sequence[str]
+    ) -> Failure:
+        """Classify an answer with an error status."""
+        return classification.from_response(status, headers, body, secrets)
 
     def _refused(self, error: Exception, credentials: Credentials) -> ModelFailed:
         """Classify what came in place of an accepted request."""
         if isinstance(error, anthropic.APIStatusError):
             response = error.response
             return ModelFailed(
-                classification.from_response(
+                self._answered(
                     response.status_code, response.headers, response.content, credentials.secrets
                 )
             )
@@ -210,153 +237,6 @@ class Wire:
         )
 
 
-class EventStream:
-    """The raw events of one accepted request. Iterate once; leave the context to hang up."""
-
-    def __init__(
-        self,
-        response: httpx2.Response,
-        idle_cut_s: float,
-        secrets: Sequence[str],
-        *,
-        progress_cut_s: float = math.inf,
-        left: Callable[[], Awaitable[None]] | None = None,
-    ) -> None:
-        """Take over an unread response. `left` is called when it is done with."""
-        self._response = response
-        self._bytes = _WatchedBytes(response, idle_cut_s, progress_cut_s)
-        self._secrets = secrets
-        self._left = left
-        self._events_seen = False
-        self._lingering = False
-        self.request_id = classification.request_id(response.headers)
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        # Closing an unread response closes its connection, which is how generation is stopped.
-        # A peer that does not even let go is left behind: stopping never waits for a socket (P7).
-        try:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(_CLOSE_S):
-                    await self._response.aclose()
-        finally:
-            if self._left is not None:
-                await self._left()
-
-    def progressed(self) -> None:
-        """Say that something of the answer has come, and no mere sign of life."""
-        self._bytes.barren_s = 0.0
-
-    def linger(self) -> None:
-        """Say that the answer is whole: what is still read only frees the connection."""
-        self._lingering = True
-        self._bytes.idle_s = _LINGER_S
-
-    async def events(self) -> AsyncGenerator[tuple[str | None, str]]:
-        """Yield each event's name and data. Raises `ModelFailed`: STALLED, CUT or UNREADABLE.
-
-        An end of the body is not judged here, unless nothing in it was an event.
-        """
-        decoder = anthropic.AsyncStream.raw_events(httpx2.Response(200, stream=self._bytes))
-        try:
-            async with contextlib.AsyncExitStack() as stack:
-                if isinstance(decoder, AsyncGenerator):
-                    await stack.enter_async_context(contextlib.aclosing(decoder))
-                async for event in decoder:
-                    self._events_seen = True
-                    self._bytes.unfinished = 0
-                    yield event.event, event.data
-        except Exception as error:
-            if self._lingering or (isinstance(error, UnicodeDecodeError) and self._bytes.ended):
-                # Either nothing more is wanted, or the body ended inside a character: a cut.
-                return
-            raise self._broken(error) from error
-        if not self._events_seen:
-            self._check_body()
-
-    def _broken(self, error: Exception) -> ModelFailed:
-        if isinstance(error, ModelFailed):
-            return error
-        if isinstance(error, TimeoutError):
-            return _failed(
-                FailureKind.STALLED,
-                f"Nothing arrived for {self._bytes.idle_s:g} s.",
-                request_id=self.request_id,
-                cause=Cause.SILENT_STREAM,
-            )
-        failure = transport_faults.from_exception(
-            error, headers_received=True, request_id=self.request_id, secrets=self._secrets
-        )
-        return ModelFailed(failure)
-
-    def _check_body(self) -> None:
-        """Judge a body without a single event: cut at once, an error in disguise, or no answer."""
-        head = self._bytes.head.decode(errors="replace")
-        if head.lstrip().startswith(("event:", "data:", ":")):
-            return
-        if classification.is_error_body(head):
-            raise ModelFailed(classification.from_event(head, self.request_id, self._secrets))
-        raise _failed(
-            FailureKind.UNREADABLE,
-            "The answer is no event stream; a proxy may have replaced it."
-            if head
-            else "The answer is empty.",
-            request_id=self.request_id,
-            raw=classification.excerpt(head, self._secrets),
-            cause=Cause.SIGN_IN_PAGE if head.lstrip().startswith("<") else None,
-        )
-
-
-class _WatchedBytes(httpx2.AsyncByteStream):
-    """A response's bytes. Any byte counts for liveness, pings and comments included (C01).
-
-    `head` keeps the beginning for error messages; `unfinished` counts bytes since the last event.
-    `barren_s` is how long has been waited for bytes since the last that brought something of the
-    answer: a stream of pings lives, and still must end some time.
-    """
-
-    def __init__(self, response: httpx2.Response, idle_s: float, progress_cut_s: float) -> None:
-        self._response = response
-        self._progress_cut_s = progress_cut_s
-        self.idle_s = idle_s
-        self.barren_s = 0.0
-        self.head = b""
-        self.unfinished = 0
-        self.ended = False
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        now: Callable[[], float] = asyncio.get_running_loop().time
-        async with contextlib.aclosing(self._response.aiter_bytes()) as chunks:
-            while True:
-                # The limits are around the read alone: a slow consumer is not a silent server.
-                begun = now()
-                async with asyncio.timeout(self.idle_s):
-                    chunk = await anext(chunks, None)
-                self.barren_s += now() - begun
-                if chunk is None:
-                    self.ended = True
-                    return
-                self._count(chunk)
-                yield chunk
-
-    def _count(self, chunk: bytes) -> None:
-        if self.barren_s > self._progress_cut_s:
-            words = f"The stream lives, but brought nothing of an answer for {self.barren_s:.0f} s."
-            raise _failed(FailureKind.STALLED, words, cause=Cause.NO_PROGRESS)
-        if len(self.head) < classification.RAW_BYTES_MAX:
-            self.head = (self.head + chunk)[: classification.RAW_BYTES_MAX]
-        self.unfinished += len(chunk)
-        if self.unfinished > _EVENT_BYTES_MAX:
-            raise _failed(FailureKind.UNREADABLE, "An event of the answer never ends.")
-
-
 class _Upload:
     """A body in slices, so that the write limit holds for a slice and not for 30 MB at once.
 
@@ -367,7 +247,10 @@ class _Upload:
         self._body = memoryview(body)
         self._patience_s = patience_s
         self._begun = self._sent = False
-        self.waiting: asyncio.Timeout | None = None
+        self.waiting: Patience | None = None
+
+    def __deepcopy__(self, memo: object) -> Self:
+        return self  # Some of the SDK's clients copy all that a request is made of.
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         self._begun = True
@@ -390,7 +273,7 @@ class _Upload:
 
     def _put_off(self) -> None:
         if self.waiting is not None:
-            self.waiting.reschedule(asyncio.get_running_loop().time() + self._patience_s)
+            self.waiting.put_off()
 
 
 async def _beginning(response: httpx2.Response) -> bytes:
@@ -408,7 +291,7 @@ def _decoded(response: httpx2.Response, what: str, credentials: Credentials) -> 
     try:
         return encoding.decode(response.content)
     except (ValueError, RecursionError) as error:
-        raise _failed(
+        raise failed(
             FailureKind.UNREADABLE,
             f"{what} is not valid JSON.",
             request_id=classification.request_id(response.headers),
@@ -422,17 +305,3 @@ def _hidden_header_names(environment: Mapping[str, str]) -> tuple[str, ...]:
     return tuple(
         name.strip() for name, colon, _ in (line.partition(":") for line in lines) if colon
     )
-
-
-def _failed(
-    kind: FailureKind,
-    message: str,
-    *,
-    request_id: str | None = None,
-    raw: str = "",
-    cause: Cause | None = None,
-) -> ModelFailed:
-    failure = Failure(
-        kind=kind, message=message, status=200, request_id=request_id, raw=raw, cause=cause
-    )
-    return ModelFailed(failure)

@@ -72,7 +72,8 @@ def from_listing(listing: Any) -> tuple[Capabilities, ...]:
 def _from_entry(entry: Mapping[str, Any]) -> Capabilities:
     known = from_table(entry["id"])
     window_tokens = _tokens(entry.get("max_input_tokens"))
-    max_output_tokens = _tokens(entry.get("max_tokens"))
+    # LiteLLM lists the same models in another vendor's shape.
+    max_output_tokens = _tokens(entry.get("max_tokens") or entry.get("max_output_tokens"))
     compacts = _compacts(entry.get("capabilities"))
     if window_tokens is None and max_output_tokens is None and compacts is None:
         return known

@@ -35,6 +35,11 @@ _SECRET: Final = re.compile(
 _TITLE: Final = re.compile(r"<title[^>]*>([^<]{1,200})", re.IGNORECASE)
 _HTML: Final = re.compile(r"\s*(?:<!doctype html|<html|<head|<body|<!--)", re.IGNORECASE)
 _WRAPPER: Final = re.compile(r"\blitellm\.(?:exceptions\.)?(\w+)")
+# A gateway behind a gateway quotes a quotation; nobody stacks four of them.
+_QUOTATIONS_MAX: Final = 4
+_QUOTED_PAGE: Final = re.compile(r"<!doctype html|<html[\s>]", re.IGNORECASE)
+_HEADING: Final = re.compile(r"<(?:title|h1)[^>]*>([^<]{1,200})", re.IGNORECASE)
+_STACK_TRACE: Final = re.compile(r"(?:(?:[A-Z]\w*)?Error: [^\n]*)?\n\s+at \S")
 _BLOTTED: Final = "[redacted]"
 
 
@@ -43,7 +48,8 @@ class _Reading:
     """What a body says, whatever its shape.
 
     `structured` is whether it had the API's envelope (or a gateway's imitation of it); `status` is
-    the HTTP status that some gateways write in place of a code.
+    the HTTP status that some gateways write in place of a code. `quoted`: a gateway has quoted what
+    it was told itself, and these are the words of who was behind it.
     """
 
     message: str = ""
@@ -53,6 +59,7 @@ class _Reading:
     structured: bool = False
     html: bool = False
     status: int | None = None
+    quoted: bool = False
 
 
 def from_response(
@@ -66,7 +73,7 @@ def from_response(
     text = _text(body)
     reading = _read(text)
     kind = _kind(status, reading)
-    retry_after_ms = _retry_after_ms(known, kind)
+    retry_after_ms = _retry_after_ms(known, kind, reading.message)
     kind = _advised(kind, known.get("x-should-retry"), retry_after_ms)
     return Failure(
         kind=kind,
@@ -131,11 +138,11 @@ def _redacted(text: str, secrets: Sequence[str], chars_max: int = _MESSAGE_CHARS
 def _kind(status: int, reading: _Reading) -> FailureKind:
     if 300 <= status < 400:
         return FailureKind.NETWORK
-    if reading.html:
-        return tables.HTML_STATUSES.get(status, FailureKind.SERVER)
     by_words = _by_code(reading.code) or _by_fragment(status, reading.message)
     if by_words is not None:
         return by_words
+    if reading.html:
+        return tables.HTML_STATUSES.get(status, FailureKind.SERVER)
     if status in {404, 405} or reading.type == "not_found_error":
         return _not_found(status, reading)
     if reading.type in tables.SPECIFIC_TYPES:
@@ -161,25 +168,32 @@ def _cause(kind: FailureKind, status: int, reading: _Reading, *, empty: bool) ->
     if by_words is not None:
         return by_words
     stranger = reading.html or not (reading.structured or empty)
-    if stranger and kind is FailureKind.SERVER and status in {404, 405}:
+    untyped = reading.type is None and not empty
+    if kind is FailureKind.SERVER and status in {404, 405} and (stranger or untyped):
         return Cause.WRONG_ADDRESS
+    for rule in tables.CAUSES_OF_FRAGMENTS:
+        if rule.kind is kind and rule.pattern.search(reading.message):
+            return rule.cause
     if status in tables.CAUSES_OF_STATUSES and not reading.structured:
         return tables.CAUSES_OF_STATUSES[status]
     if kind in tables.CAUSES_OF_KINDS:
         return tables.CAUSES_OF_KINDS[kind]
     if kind is FailureKind.AUTHENTICATION:
-        return Cause.GATEWAY_PAGE if reading.html else _key_trouble(reading.message)
+        return Cause.GATEWAY_PAGE if reading.html else _key_trouble(reading)
     if stranger:
         return tables.CAUSES_OF_STRANGERS.get(kind)
-    if kind is FailureKind.PERMISSION and reading.type == "permission_error" and not reading.code:
+    if kind is FailureKind.PERMISSION and reading.type in tables.FORBIDDING and not reading.code:
         return Cause.KEY_FORBIDDEN
     return Cause.SERVER_ERROR if kind is FailureKind.SERVER and reading.structured else None
 
 
-def _key_trouble(message: str) -> Cause:
-    if tables.KEY_EXPIRED.search(message):
+def _key_trouble(reading: _Reading) -> Cause:
+    """Tell a person's key from that of a gateway, which no new key of a person's mends."""
+    if reading.quoted:
+        return Cause.GATEWAY_KEY_REFUSED
+    if tables.KEY_EXPIRED.search(reading.message):
         return Cause.KEY_EXPIRED
-    return Cause.KEY_MISSING if tables.KEY_MISSING.search(message) else Cause.KEY_REFUSED
+    return Cause.KEY_MISSING if tables.KEY_MISSING.search(reading.message) else Cause.KEY_REFUSED
 
 
 def _by_code(code: str | None) -> FailureKind | None:
@@ -280,23 +294,47 @@ def _from_object(value: Mapping[str, Any]) -> _Reading:
 
 
 def _unwrapped(reading: _Reading) -> _Reading:
-    """Take the API's own error out of the message of a gateway that quotes it as text."""
-    start = reading.message.find('{"')
+    """Take the words of who was behind a gateway out of the gateway's message: the API's envelope,
+    or the page of a proxy. What a program adds to them, its stack included, is in `raw`.
+    """
+    for _ in range(_QUOTATIONS_MAX):
+        inner = _quotation(reading.message)
+        if inner is None:
+            break
+        reading = attrs.evolve(
+            inner,
+            message=inner.message or reading.message,
+            type=inner.type or reading.type,
+            request_id=inner.request_id or reading.request_id,
+            structured=True,
+            quoted=True,
+        )
+    page = _QUOTED_PAGE.search(reading.message)
+    if page is not None:
+        headings = _HEADING.findall(reading.message, page.start())
+        words = max(headings, key=len, default="A page in place of an answer.")
+        return attrs.evolve(reading, message=words, html=True, structured=False, quoted=True)
+    trace = _STACK_TRACE.search(reading.message)
+    if trace is None or not reading.message[: trace.start()].strip():
+        return reading
+    return attrs.evolve(reading, message=reading.message[: trace.start()].rstrip())
+
+
+def _quotation(message: str) -> _Reading | None:
+    """Return the error that is quoted as JSON in a message, or as Python prints its bytes."""
+    start = message.find('{"')
     if start < 0:
-        return reading
+        return None
+    quoted = message[start:]
+    if message[:start].endswith(("b'", 'b"')):
+        quoted = re.sub(r"\\(['\"\\])", r"\1", quoted)
     try:
-        quoted, _ = json.JSONDecoder().raw_decode(reading.message, start)
+        value, _ = json.JSONDecoder().raw_decode(quoted)
     except (ValueError, RecursionError):
-        return reading
-    if not isinstance(quoted, dict) or not isinstance(quoted.get("error"), dict):
-        return reading
-    inner = _from_object(quoted)
-    return attrs.evolve(
-        inner,
-        message=inner.message or reading.message,
-        request_id=inner.request_id or reading.request_id,
-        structured=True,
-    )
+        return None
+    if not isinstance(value, dict) or not isinstance(value.get("error"), dict):
+        return None
+    return _from_object(value)
 
 
 def _words_for(status: int, text: str, reading: _Reading, location: str | None) -> str:
@@ -317,7 +355,7 @@ def _words_for(status: int, text: str, reading: _Reading, location: str | None) 
     return words
 
 
-def _retry_after_ms(headers: Mapping[str, str], kind: FailureKind) -> int | None:
+def _retry_after_ms(headers: Mapping[str, str], kind: FailureKind, message: str) -> int | None:
     """Return how long the server wants us to wait. Dates count from the server's own clock."""
     wait_ms = _number(headers.get("retry-after-ms"))
     if wait_ms is None:
@@ -325,12 +363,20 @@ def _retry_after_ms(headers: Mapping[str, str], kind: FailureKind) -> int | None
         seconds = _number(after)
         if seconds is None:
             seconds = _seconds_until(_http_date(after), headers)
+        if seconds is None:
+            seconds = _seconds_said(message)
         if seconds is None and kind is FailureKind.RATE_LIMITED:
             seconds = _seconds_until_reset(headers)
         wait_ms = None if seconds is None else seconds * 1000
     if wait_ms is None or wait_ms <= 0:
         return None
     return min(math.ceil(wait_ms), _RETRY_AFTER_MS_MAX)
+
+
+def _seconds_said(message: str) -> float | None:
+    """Read how long a gateway wants us to wait, which LiteLLM has in its words alone."""
+    said = tables.WAIT_WORDING.search(message)
+    return None if said is None else _number(said[1])
 
 
 def _seconds_until_reset(headers: Mapping[str, str]) -> float | None:

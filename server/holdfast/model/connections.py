@@ -20,8 +20,8 @@ _POOL_S: Final = 10.0
 _LIMITS: Final = httpx2.Limits(max_connections=100, max_keepalive_connections=10)
 
 
-def timeouts(read_s: float, answer_s: float = math.inf) -> httpx2.Timeout:
-    """Return the transport's own limits, in seconds, around one for reading.
+def timeouts(read_s: float | None, answer_s: float = math.inf) -> httpx2.Timeout:
+    """Return the transport's own limits, in seconds, around one for reading, if it is to have one.
 
     An answer must begin within `answer_s`; opening the connection must fail before that, so that
     the cause is named.

@@ -7,7 +7,7 @@ credentials are looked up at each attempt, so a key that was renewed heals the s
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final, Literal, TypeAlias
 
 import attrs
@@ -80,15 +80,20 @@ def _clean(value: str | None) -> str | None:
 
 
 class CredentialSource:
-    """The credentials of this process: a client's, kept in memory only, before the environment's.
+    """The credentials for one endpoint: a client's, kept in memory only, before what is set.
     `version` grows whenever a client gives or takes back some.
 
     Law: what a client handed over is used from the very next attempt on, is forgotten when it says
     so, and ends with the process.
     """
 
-    def __init__(self, environment: Mapping[str, str]) -> None:
-        self._environment = environment
+    def __init__(
+        self,
+        environment: Mapping[str, str],
+        otherwise: Callable[[], Credentials] | None = None,
+    ) -> None:
+        """Without a client's, `otherwise` says what is used: if not given, the environment."""
+        self._otherwise = otherwise if otherwise is not None else lambda: resolve(environment)
         self._given = Credentials()
         self.version = 0
 
@@ -99,9 +104,7 @@ class CredentialSource:
 
     def current(self) -> Credentials:
         """Return what the next attempt is authenticated with."""
-        return resolve(
-            self._environment, api_key=self._given.api_key, auth_token=self._given.auth_token
-        )
+        return self._given if self._given.secret is not None else self._otherwise()
 
     @property
     def source(self) -> Source:

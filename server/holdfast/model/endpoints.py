@@ -32,6 +32,12 @@ def kind_at(setting: EndpointSetting) -> Endpoint:
             return Endpoint.GATEWAY
         case Kind.COMPATIBLE:
             return Endpoint.COMPATIBLE
+        case Kind.BEDROCK:
+            return Endpoint.BEDROCK
+        case Kind.VERTEX:
+            return Endpoint.VERTEX
+        case Kind.FOUNDRY:
+            return Endpoint.FOUNDRY
 
 
 def endpoint_of(base_url: str | None) -> Endpoint:

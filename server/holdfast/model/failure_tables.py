@@ -74,6 +74,8 @@ RATE_WORDING: Final = re.compile(
     r"rate.?limit|per (?:minute|min|hour|day)\b|tokens? per|\b[TR]P[MD]\b", re.IGNORECASE
 )
 
+WAIT_WORDING: Final = re.compile(r"\bTry again in (\d+(?:\.\d+)?) seconds")
+
 # Anchored as closely as the wordings allow: a 400 of another kind that merely speaks of a
 # "context" must not start a compaction that removes nothing (B23).
 FRAGMENTS: Final = (
@@ -110,6 +112,21 @@ FRAGMENTS: Final = (
         r"requires more credits",
     ),
     _fragment(
+        FailureKind.SERVER,  # LiteLLM calls it a rate limit, whatever the failures were
+        r"No deployments available for selected model",
+    ),
+    _fragment(
+        FailureKind.OVERLOADED,  # the type is lost in a translation, the word is not
+        r"(?:Exception|Error) - Overloaded\b",
+    ),
+    _fragment(
+        FailureKind.CUT,  # a gateway tells of the end of its own connection by an error event
+        r"Response payload is not completed",
+        r"Stream ended before a finish_reason was received",
+        statuses=(200,),
+    ),
+    _fragment(FailureKind.STALLED, r"Timeout on reading data from socket", statuses=(200,)),
+    _fragment(
         FailureKind.MODEL_GONE,
         r"^model: \S+$",  # R10
         r"\bmodel:? [`'\"]?[^\s`'\"]+[`'\"]?,? (?:was )?not found",
@@ -118,6 +135,12 @@ FRAGMENTS: Final = (
         r"no endpoints found for",
         statuses=(200, 400, 404, 410, 422),
     ),
+)
+
+# LiteLLM's words for a key, a team and so on that may not use a model.
+MODEL_DENIED: Final = frozenset(
+    f"{whose}_model_access_denied"
+    for whose in ("key", "team", "user", "customer", "org", "project", "agent")
 )
 
 # Types that say what is the matter whatever the status; with HTTP 200 they are all there is.
@@ -130,6 +153,13 @@ SPECIFIC_TYPES: Final[Mapping[str | None, FailureKind]] = {
     "timeout_error": FailureKind.TIMEOUT,
     "overloaded_error": FailureKind.OVERLOADED,
     "conflict_error": FailureKind.SERVER,
+    # LiteLLM's own. Without a database it knows one key, and cannot look up another.
+    "no_db_connection": FailureKind.AUTHENTICATION,
+    "token_not_found_in_db": FailureKind.AUTHENTICATION,
+    "expired_key": FailureKind.AUTHENTICATION,
+    "auth_error": FailureKind.AUTHENTICATION,
+    "budget_exceeded": FailureKind.SPEND_LIMIT,
+    **dict.fromkeys(MODEL_DENIED, FailureKind.PERMISSION),
 }
 
 # Types that servers use for everything; a telling status knows better.
@@ -196,6 +226,8 @@ CAUSES_OF_KINDS: Final[Mapping[FailureKind, Cause]] = {
     FailureKind.SPEND_LIMIT: Cause.SPEND_LIMIT,
     FailureKind.BILLING: Cause.BILLING,
     FailureKind.MODEL_GONE: Cause.MODEL_GONE,
+    FailureKind.CUT: Cause.CUT_STREAM,
+    FailureKind.STALLED: Cause.SILENT_STREAM,
 }
 
 # What an answer without the API's envelope shows: the API always writes one.
@@ -206,6 +238,38 @@ CAUSES_OF_STRANGERS: Final[Mapping[FailureKind, Cause]] = {
     FailureKind.PERMISSION: Cause.GATEWAY_PAGE,
     FailureKind.SERVER: Cause.GATEWAY_PAGE,
 }
+
+
+@attrs.frozen
+class CauseFragment:
+    """Words that show a cause, in failures of one kind."""
+
+    kind: FailureKind
+    cause: Cause
+    pattern: re.Pattern[str]
+
+
+def _shows(kind: FailureKind, cause: Cause, *alternatives: str) -> CauseFragment:
+    return CauseFragment(kind, cause, re.compile("|".join(alternatives), re.IGNORECASE))
+
+
+# What gateways say of themselves in the API's envelope: their HTTP libraries' words, in the main.
+CAUSES_OF_FRAGMENTS: Final = (
+    _shows(FailureKind.SERVER, Cause.GATEWAY_COOLDOWN, r"No deployments available for selected"),
+    _shows(
+        FailureKind.SERVER,
+        Cause.GATEWAY_UPSTREAM,
+        r"Cannot connect to host",
+        r"Exception - Server disconnected",
+        r"\bConnection reset by peer\b",
+        r"^fetch failed\b",
+        r"Response payload is not completed",
+    ),
+    _shows(FailureKind.TIMEOUT, Cause.GATEWAY_TIMEOUT, r"\blitellm\.Timeout\b"),
+)
+
+FORBIDDING: Final = MODEL_DENIED | {"permission_error"}
+"""Types of a refusal that is about the key, and about nothing else."""
 
 KEY_EXPIRED: Final = re.compile(r"\bexpired\b", re.IGNORECASE)
 KEY_MISSING: Final = re.compile(

@@ -106,11 +106,15 @@ StreamItem: TypeAlias = (
 
 
 class ModelFailed(Exception):
-    """A request failed; `failure` says how, in the API's own words."""
+    """A request failed; `failure` says how, in the API's own words.
+
+    `unsent_ms` is how long it took until it was sent at all: the first one waits for the SDK.
+    """
 
     def __init__(self, failure: Failure) -> None:
         super().__init__(f"{failure.kind}: {failure.message}")
         self.failure = failure
+        self.unsent_ms = 0
 
 
 @attrs.frozen

@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+import attrs
+
 from holdfast.conversation import encoding
 from holdfast.conversation.history import USER, Block, Message
 from holdfast.model import compaction
@@ -28,33 +30,67 @@ _MARK: Final = '"cache_control":{"type":"ephemeral"}'
 _CACHEABLE: Final = frozenset({"text", "image", "document", "search_result", "tool_result"})
 
 
+@attrs.frozen
+class Envelope:
+    """What stands around a prompt in a body; the defaults are the Messages API's.
+
+    Clouds that name the model in the path take it out of the body (`model`), and with it, where the
+    path says so too, that the answer is to be streamed (`stream`). `version` is the API's version
+    in the body, and `betas` in the body says that the beta headers stand there.
+    """
+
+    model: bool = True
+    stream: bool = True
+    version: str = ""
+    betas: bool = False
+
+
+MESSAGES: Final = Envelope()
+
+
 def size_chars(request: ModelRequest) -> int:
     """Return roughly how long the body is, in characters, without building it."""
     return sum(len(block.raw) for message in request.messages for block in message.blocks)
 
 
-def build(request: ModelRequest, *, cache_marks: bool = True) -> bytes:
+def build(
+    request: ModelRequest,
+    *,
+    cache_marks: bool = True,
+    envelope: Envelope = MESSAGES,
+    betas: Sequence[str] = (),
+) -> bytes:
     """Return the body of `POST /v1/messages` for a streamed response.
 
     The marks are: the tools, the system prompt, the end of the last user message, and that of the
     user message before it, where the request before this one had its last mark: the API looks back
     only 20 blocks from a mark. A history that carries marks of its own gets none from us.
     `thinking` and sampling parameters are left out: every current model takes that (R14, R65).
+    `betas` are written where the envelope has them in the body.
     """
-    answer = [f'"max_tokens":{request.max_output_tokens}', '"stream":true']
+    answer = [f'"max_tokens":{request.max_output_tokens}']
+    if envelope.stream:
+        answer.append('"stream":true')
+    if envelope.betas and betas:
+        answer.append(f'"anthropic_beta":{encoding.encode(list(betas))}')
     if request.compaction is not None:
         answer.append(compaction.parameter(request.compaction))
-    return f"{{{','.join([*_prompt(request, cache_marks=cache_marks), *answer])}}}".encode()
+    prompt = _prompt(request, cache_marks=cache_marks, envelope=envelope)
+    return f"{{{','.join([*prompt, *answer])}}}".encode()
 
 
-def build_count(request: ModelRequest, *, cache_marks: bool = True) -> bytes:
+def build_count(
+    request: ModelRequest, *, cache_marks: bool = True, envelope: Envelope = MESSAGES
+) -> bytes:
     """Return the body of `POST /v1/messages/count_tokens`: the same without what is answered."""
-    return f"{{{','.join(_prompt(request, cache_marks=cache_marks))}}}".encode()
+    return f"{{{','.join(_prompt(request, cache_marks=cache_marks, envelope=envelope))}}}".encode()
 
 
-def _prompt(request: ModelRequest, *, cache_marks: bool) -> list[str]:
+def _prompt(request: ModelRequest, *, cache_marks: bool, envelope: Envelope) -> list[str]:
     marked = cache_marks and not _has_marks(request)
-    parts = [f'"model":{encoding.encode(request.model)}']
+    parts = [f'"model":{encoding.encode(request.model)}'] if envelope.model else []
+    if envelope.version:
+        parts.append(f'"anthropic_version":{encoding.encode(envelope.version)}')
     if request.system.strip():
         parts.append(f'"system":[{_system(request.system, marked=marked)}]')
     if request.tools:

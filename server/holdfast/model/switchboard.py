@@ -15,7 +15,7 @@ from typing import Final, TypeAlias
 import attrs
 
 from holdfast.model.capabilities import from_table
-from holdfast.model.credentials import Credentials, resolve
+from holdfast.model.credentials import Credentials, CredentialSource, resolve
 from holdfast.model.port import (
     Capabilities,
     Model,
@@ -55,6 +55,7 @@ class Switchboard:
         self._build = build
         self._endpoints = {each.name: each for each in endpoints}
         self._models: dict[EndpointSetting, Model] = {}
+        self._given: dict[EndpointSetting, CredentialSource] = {}
 
     def use(self, endpoints: Sequence[EndpointSetting]) -> None:
         """Know these endpoints from now on. Requests under way go on where they are."""
@@ -81,10 +82,34 @@ class Switchboard:
         models, self._models = list(self._models.values()), {}
         await asyncio.gather(*(model.close() for model in models))
 
+    def credentials_at(self, name: str) -> CredentialSource | None:
+        """Return what a client hands over for one of the endpoints besides the first; None for one
+        that the settings do not name. A setting with another address is another endpoint (P11).
+        """
+        setting = self._endpoints.get(name)
+        return None if setting is None else self._source(setting)
+
+    def _source(self, setting: EndpointSetting) -> CredentialSource:
+        if setting not in self._given:
+            self._given[setting] = CredentialSource({}, lambda: self._set(setting))
+        return self._given[setting]
+
     def _credentials(self, setting: EndpointSetting) -> Credentials:
+        current = self._source(setting).current()
+        return NO_KEY if current.secret is None and _wants_none(setting) else current
+
+    def _set(self, setting: EndpointSetting) -> Credentials:
+        """Return what the settings say of an endpoint's credentials. A cloud looks for its own."""
+        if setting.kind.is_cloud:
+            return Credentials()
         if setting.key_variable is not None:
             return resolve({}, api_key=self._environment.get(setting.key_variable))
-        return self._own() if setting.base_url is None else NO_KEY
+        return self._own() if setting.base_url is None else Credentials()
+
+
+def _wants_none(setting: EndpointSetting) -> bool:
+    addressed = setting.base_url is not None and not setting.kind.is_cloud
+    return setting.key_variable is None and addressed
 
 
 class Renaming:

@@ -8,6 +8,7 @@ has used are understood. Pure.
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import re
 import socket
@@ -130,7 +131,7 @@ def from_exception(
         if proxied and cause in _PROXYS_OWN:
             cause = Cause.PROXY_UNREACHABLE
     words = CAUSES[cause].says if cause is not None else _SAYS.get(name or "", "")
-    detail = next((text for link in reversed(chain) if (text := str(link).strip())), "")
+    detail = next((text for link in reversed(chain) if (text := _words(link))), "")
     if not words:
         words = detail or type(error).__name__
     return Failure(
@@ -140,6 +141,11 @@ def from_exception(
         cause=cause,
         raw=excerpt(" <- ".join(f"{type(link).__name__}: {link}" for link in chain), secrets),
     )
+
+
+def _words(link: BaseException) -> str:
+    """Return what an exception says for people. How a wait was ended in here is nobody's news."""
+    return "" if isinstance(link, asyncio.CancelledError) else str(link).strip()
 
 
 _SPECIFIC: Final = frozenset(_KINDS) - {"APIConnectionError", "APITimeoutError", "OSError"}

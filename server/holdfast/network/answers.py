@@ -1,7 +1,7 @@
-"""What the endpoint answers: a free question, a large upload, and a small streamed answer.
+"""What the endpoint answers: to a free question and to a large upload.
 
-Law: answers are judged by the same classification as those of a turn; what a proxy does to a stream
-is told by when its pieces arrive, never by who the proxy says it is.
+Law: pure. Answers are judged by the same classification as those of a turn, and what became of an
+upload by what the other side has acknowledged. Streams are judged in `streams`.
 """
 
 from __future__ import annotations
@@ -12,10 +12,13 @@ from datetime import datetime
 from typing import Any, Final
 
 from holdfast.conversation import encoding
-from holdfast.model.classification import from_event, from_response
+from holdfast.model.classification import from_response
 from holdfast.model.failure_tables import REQUEST_ID_HEADERS
+from holdfast.model.port import Probe
+from holdfast.network import event_stream
 from holdfast.network.path import server_time
 from holdfast.network.reports import Check, State
+from holdfast.network.secrets import Blotter
 from holdfast.network.subjects import Subject
 from holdfast.network.wire import Answer, Step, Trouble
 from holdfast.session.causes import Cause
@@ -23,22 +26,14 @@ from holdfast.session.failures import Failure
 
 ANSWER: Final = "answer"
 UPLOAD: Final = "upload"
-STREAM: Final = "stream"
 LIMITS: Final = "limits"
 CLOCK: Final = "clock"
 
-HELD_BACK: Final = "streamHeldBack"
 CLOCK_WRONG: Final = "clockWrong"
 
 UPLOAD_BYTES: Final = 128 * 1024
-STREAM_TOKENS: Final = 40
 _SKEW_S: Final = 120.0
 _LITTLE: Final = 0.1
-# An answer that took this long in the making cannot arrive within so small a part of it, unless
-# something has collected it.
-_MADE_MS: Final = 500.0
-_BURST: Final = 0.05
-_DELTAS_MIN: Final = 4
 _NOT_OFFERED: Final = frozenset({404, 405, 501})
 
 
@@ -49,16 +44,11 @@ def question(subject: Subject) -> tuple[str, dict[str, str]]:
 
 def upload_body(subject: Subject) -> bytes:
     """Return a body of 128 KB whose tokens are to be counted, which is free."""
-    return _body(subject, "- " * (UPLOAD_BYTES // 2))
+    return body(subject, "- " * (UPLOAD_BYTES // 2))
 
 
-def stream_body(subject: Subject) -> bytes:
-    """Return a request for a small streamed answer."""
-    more = {"max_tokens": STREAM_TOKENS, "stream": True}
-    return _body(subject, "Count from 1 to 30 in words.", **more)
-
-
-def _body(subject: Subject, text: str, **more: Any) -> bytes:
+def body(subject: Subject, text: str, **more: Any) -> bytes:
+    """Return a request that says `text`, of the model that is measured."""
     message = {"role": "user", "content": text}
     model = subject.model or "claude-opus-5-5"
     return encoding.encode({"model": model, "messages": [message], **more}).encode()
@@ -70,7 +60,7 @@ def _body(subject: Subject, text: str, **more: Any) -> bytes:
 def answered(subject: Subject, answer: Answer | Trouble) -> Check:
     """Judge the answer to the free question."""
     if isinstance(answer, Trouble):
-        return _unanswered(ANSWER, answer)
+        return unanswered(ANSWER, answer)
     facts: dict[str, Any] = {"status": answer.status, "ms": round(answer.first_ms)}
     facts |= {name: value for name in _TOLD if (value := answer.headers.get(name))}
     if answer.status < 300:
@@ -79,7 +69,7 @@ def answered(subject: Subject, answer: Answer | Trouble) -> Check:
         says = "The endpoint answers; it has no list of models, as many gateways."
         return Check(name=ANSWER, state=State.GOOD, says=says, facts=facts)
     failure = from_response(answer.status, answer.headers, answer.body, subject.secrets)
-    return _refused(ANSWER, subject, failure, facts)
+    return refused(ANSWER, subject, failure, facts)
 
 
 def uploaded(subject: Subject, answer: Answer | Trouble) -> Check:
@@ -87,14 +77,9 @@ def uploaded(subject: Subject, answer: Answer | Trouble) -> Check:
     size = f"{UPLOAD_BYTES // 1024} KB"
     facts: dict[str, Any] = {"bytes": UPLOAD_BYTES}
     if isinstance(answer, Trouble):
-        if answer.timed_out:
-            says = (
-                f"A small request is answered, one of {size} is not: large packets get lost on the "
-                "way (a wrong MTU, often of a VPN), or a proxy keeps them."
-            )
-            cause = Cause.UPLOAD_STUCK
-        else:
-            says, cause = f"The connection was reset while {size} were sent.", Cause.RESET
+        cause, says = _not_uploaded(answer, size)
+        if answer.unsent is not None:
+            facts["unacknowledged"] = answer.unsent
         return Check(name=UPLOAD, state=State.BAD, says=says, cause=cause, facts=facts)
     facts |= {"status": answer.status, "ms": round(answer.first_ms)}
     if answer.status == 413:
@@ -105,53 +90,40 @@ def uploaded(subject: Subject, answer: Answer | Trouble) -> Check:
     return Check(name=UPLOAD, state=State.GOOD, says=f"{size} go through.", facts=facts)
 
 
-def streamed(subject: Subject, answer: Answer | Trouble) -> Check:
-    """Judge a streamed answer by what arrived and when."""
-    if isinstance(answer, Trouble):
-        return _unanswered(STREAM, answer)
-    facts: dict[str, Any] = {"status": answer.status, "firstByteMs": round(answer.first_ms)}
-    if answer.status >= 300:
-        failure = from_response(answer.status, answer.headers, answer.body, subject.secrets)
-        return _refused(STREAM, subject, failure, facts)
-    events = _events(answer.body)
-    deltas = sum(name == "content_block_delta" for name, _ in events)
-    first, last = (answer.pieces[0][0], answer.pieces[-1][0]) if answer.pieces else (0.0, 0.0)
-    facts |= {"events": len(events), "pieces": len(answer.pieces)}
-    facts |= {"firstPieceMs": round(first), "lastPieceMs": round(last)}
-    for name, data in events:
-        if name == "error":
-            return _refused(STREAM, subject, from_event(data, None, subject.secrets), facts)
-    ended = any(name == "message_stop" for name, _ in events)
-    if not ended:
-        return _unfinished(answer, events, deltas, last, facts)
-    if deltas >= _DELTAS_MIN and last >= _MADE_MS and last - first <= _BURST * last:
-        says = (
-            f"The whole answer arrived at once after {last / 1000:.1f} s: something on the way "
-            "collects the stream before it passes it on."
-        )
-        return Check(name=STREAM, state=State.WARNING, says=says, cause=HELD_BACK, facts=facts)
-    says = f"An answer began after {first / 1000:.1f} s and arrived piece by piece."
-    if deltas < _DELTAS_MIN or len(answer.pieces) < 2:
-        says = "A streamed answer arrived whole; it was too short to say more."
-    return Check(name=STREAM, state=State.GOOD, says=says, facts=facts)
+def _not_uploaded(trouble: Trouble, size: str) -> tuple[Cause, str]:
+    """Say what became of an upload that has no answer.
+
+    What the other side has acknowledged has arrived there: bytes that stay unacknowledged are lost
+    on the way, bytes that become fewer are slow, and when none are left the silence is an answer's.
+    """
+    begun = f"A small request is answered, one of {size} is not"
+    if not trouble.timed_out:
+        return Cause.RESET, f"The connection was closed while {size} were sent."
+    if trouble.moving:
+        return Cause.UPLOAD_STUCK, f"{begun} in time: it is still being sent. The line is slow."
+    if trouble.unsent == 0:
+        return Cause.NO_FIRST_BYTE, f"{begun}, though all of it has arrived."
+    why = (
+        "packets get lost on the way when they are large (a wrong MTU, often of a VPN), or "
+        "something on it does not take them."
+    )
+    if trouble.unsent is None:
+        return Cause.UPLOAD_STUCK, f"{begun}: {why}"
+    return Cause.UPLOAD_STUCK, f"{begun}. {_kilobytes(trouble.unsent)} have not arrived: {why}"
 
 
-def _unfinished(
-    answer: Answer, events: list[tuple[str, str]], deltas: int, last: float, facts: dict[str, Any]
-) -> Check:
-    silent = answer.trouble is not None and answer.trouble.timed_out
-    if not events and not silent:
-        cause, says = Cause.GATEWAY_PAGE, "What came in place of a stream is none."
-        if not answer.body:
-            cause, says = Cause.CUT_STREAM, "The answer ended before it had begun."
-    elif not silent:
-        cause, says = Cause.CUT_STREAM, f"The stream was cut after {last / 1000:.1f} s."
-    elif _alive(events):
-        cause, says = Cause.NO_PROGRESS, _ALIVE
-    else:
-        cause, says = Cause.SILENT_STREAM, f"The stream went silent after {last / 1000:.1f} s."
-    facts |= {"deltas": deltas}
-    return Check(name=STREAM, state=State.BAD, says=says, cause=cause, facts=facts)
+def _kilobytes(count: int) -> str:
+    return f"{-(-count // 1024)} KB"
+
+
+def looked(subject: Subject, probe: Probe) -> Check:
+    """Judge what the endpoint's own client has seen at a free look, its sign-in included."""
+    facts: dict[str, Any] = {"ms": probe.latency_ms}
+    if probe.failure is not None:
+        facts["status"] = probe.failure.status
+        return refused(ANSWER, subject, probe.failure, facts)
+    says = f"The endpoint answered after {probe.latency_ms} ms, and this machine can sign in to it."
+    return Check(name=ANSWER, state=State.GOOD, says=says, facts=facts)
 
 
 def headroom(headers: Mapping[str, str]) -> Check:
@@ -198,11 +170,11 @@ def _taken(subject: Subject, answer: Answer, facts: dict[str, Any]) -> Check:
         says, cause = "The answer broke off in the middle.", Cause.CUT_STREAM
         if answer.trouble.timed_out:
             says, cause = "The answer began and then stopped.", Cause.SILENT_STREAM
-            if _alive(_events(answer.body)):
-                says, cause = _ALIVE, Cause.NO_PROGRESS
+            if event_stream.alive(event_stream.events(answer.body)):
+                says, cause = ALIVE, Cause.NO_PROGRESS
         return Check(name=ANSWER, state=State.BAD, says=says, cause=cause, facts=facts)
     failure = from_response(answer.status, answer.headers, answer.body, subject.secrets)
-    facts["excerpt"] = failure.raw[:300]
+    facts["excerpt"] = Blotter(subject.secrets).text(failure.raw)[:300]
     says = "A web page answered in place of the API: most likely a sign-in page of this network."
     cause = Cause.SIGN_IN_PAGE
     if not _html(answer):
@@ -210,7 +182,8 @@ def _taken(subject: Subject, answer: Answer, facts: dict[str, Any]) -> Check:
     return Check(name=ANSWER, state=State.BAD, says=says, cause=cause, facts=facts)
 
 
-def _refused(name: str, subject: Subject, failure: Failure, facts: dict[str, Any]) -> Check:
+def refused(name: str, subject: Subject, failure: Failure, facts: dict[str, Any]) -> Check:
+    """Say what the endpoint has refused with, in its own words."""
     cause: str = failure.cause or failure.kind
     if failure.status == 401 and subject.key_problem is not None:
         cause = Cause.KEY_MISSING if not subject.headers else Cause.KEY_REFUSED
@@ -218,11 +191,13 @@ def _refused(name: str, subject: Subject, failure: Failure, facts: dict[str, Any
     facts["kind"] = failure.kind.value
     if failure.request_id:
         facts["requestId"] = failure.request_id
-    says = f"The endpoint says {failure.status}: {failure.message}"
+    who = f"The endpoint says {failure.status}: " if failure.status else ""
+    says = f"{who}{failure.message}"
     return Check(name=name, state=State.BAD, says=says, cause=cause, facts=facts)
 
 
-def _unanswered(name: str, trouble: Trouble) -> Check:
+def unanswered(name: str, trouble: Trouble) -> Check:
+    """Judge a request that got no answer at all."""
     cause, says = Cause.RESET, "The connection was closed without an answer."
     if trouble.timed_out:
         cause, says = Cause.NO_FIRST_BYTE, "The request was taken and nothing came back."
@@ -231,27 +206,6 @@ def _unanswered(name: str, trouble: Trouble) -> Check:
     elif trouble.step in (Step.PROXY, Step.CONNECT, Step.TLS):
         says = "The connection could not be opened again."
     return Check(name=name, state=State.BAD, says=says, cause=cause)
-
-
-def _events(body: bytes) -> list[tuple[str, str]]:
-    """Return the names and data of the whole events in a body."""
-    found = []
-    for part in body.decode("utf-8", "replace").replace("\r\n", "\n").split("\n\n")[:-1]:
-        name, data = "", ""
-        for text in part.split("\n"):
-            field, _, value = text.partition(":")
-            if field == "event":
-                name = value.strip()
-            elif field == "data":
-                data += value.strip()
-        if name:
-            found.append((name, data))
-    return found
-
-
-def _alive(events: list[tuple[str, str]]) -> bool:
-    """Whether the last that came was only a sign of life."""
-    return bool(events) and events[-1][0] == "ping"
 
 
 def _is_json(body: bytes) -> bool:
@@ -267,5 +221,5 @@ def _html(answer: Answer) -> bool:
     return "html" in kind or head.startswith((b"<!doctype html", b"<html"))
 
 
-_ALIVE: Final = "The stream sends signs of life and no answer."
+ALIVE: Final = "The stream sends signs of life and no answer."
 _TOLD: Final = ("server", "via", "x-cache", *REQUEST_ID_HEADERS)

@@ -7,7 +7,7 @@ step that was not finished says so instead of being left out.
 from __future__ import annotations
 
 import asyncio
-import ssl
+import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -15,16 +15,22 @@ from typing import Final, TypeVar
 
 import attrs
 
-from holdfast.network import answers, line, machine, path, verdicts
+from holdfast.network import answers, line, machine, past, path, verdicts
+from holdfast.network.asking import Asker
 from holdfast.network.reports import NOT_REACHED, Check, Diagnosis, State
+from holdfast.network.secrets import Blotter
 from holdfast.network.subjects import Address, Reached, Route, Subject, WrongUrl, route_of, shown
 from holdfast.network.threads import beside
-from holdfast.network.wire import Answer, Patience, Trouble
+from holdfast.network.wire import Patience, Trouble
 from holdfast.session.causes import Cause
 
 T = TypeVar("T")
 
+_log: Final = logging.getLogger(__name__)
+
 LIMIT_S: Final = 20.0
+# What does not lie on the way.
+_HERE: Final = frozenset({machine.DISK, machine.STORE})
 # What is left of the limit for hanging up and drawing the conclusion.
 _MARGIN: Final = 0.04
 
@@ -48,20 +54,32 @@ async def examine(
         async with asyncio.timeout(limit_s * (1 - _MARGIN)):
             await _all(subject, board, limit_s)
     except TimeoutError:
-        board.give_up(limit_s)
-    checks = tuple(map(verdicts.advised, board.checks()))
+        board.give_up(f"Not finished within {limit_s:g} s.")
+    except Exception as error:  # noqa: BLE001 (who asks a doctor has trouble enough)
+        _log.exception("the examination failed")
+        board.give_up(f"The examination itself failed ({_kind(error)}); the log says more.")
+    blot = Blotter(subject.secrets)
+    checks = tuple(verdicts.advised(blot.check(check)) for check in board.checks())
     verdict = verdicts.judge(checks)
     return Diagnosis(
         verdict=verdict.cause,
         says=verdict.says,
+        headline=verdict.headline,
         advice=verdict.advice,
         also=verdict.also,
-        endpoint=shown(subject.base_url),
+        endpoint=shown(subject.base_url) if subject.base_url else "",
         checks=checks,
         started_ms=started_ms,
         ms=round((time.monotonic() - begun) * 1000),
         versions=subject.versions,
     )
+
+
+def _kind(error: BaseException) -> str:
+    """Return what kind of error it was, the first of several."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return type(error).__name__
 
 
 class Board:
@@ -73,8 +91,12 @@ class Board:
             self._order.append(verdicts.COMPARE)
         if subject.data_dir is None:
             self._order.remove(machine.DISK)
-        self._order.remove(verdicts.STORE)
-        self._order += [check.name for check in subject.own_checks]
+        if past.check(subject.past) is None:
+            self._order.remove(past.PAST)
+        own = [check.name for check in subject.own_checks]
+        if subject.stored is None or machine.STORE in own:
+            self._order.remove(machine.STORE)
+        self._order += own
         self._found: dict[str, Check] = {}
         self._progress = progress
 
@@ -83,6 +105,10 @@ class Board:
         self._found[check.name] = check
         if self._progress is not None:
             self._progress(Reached(len(self._found), len(self._order), check.name))
+
+    def __contains__(self, name: str) -> bool:
+        """Whether a check is there already."""
+        return name in self._found
 
     async def timed(self, work: Awaitable[tuple[Check, T]]) -> tuple[Check, T]:
         """Do a step, take in its check with the time it took, and return what it found."""
@@ -103,12 +129,11 @@ class Board:
     def skip_rest(self) -> None:
         """Say of all steps of the way that have not begun that they were left out."""
         for name in verdicts.DEPTH:
-            if name in self._order and name not in self._found and name != machine.DISK:
+            if name in self._order and name not in self._found and name not in _HERE:
                 self.put(Check(name=name, state=State.SKIPPED, says=NOT_REACHED))
 
-    def give_up(self, limit_s: float) -> None:
-        """Say of what is missing that there was no time for it."""
-        says = f"Not finished within {limit_s:g} s."
+    def give_up(self, says: str) -> None:
+        """Say of all that is missing why it is."""
         for name in self._order:
             if name not in self._found:
                 self.put(
@@ -121,32 +146,42 @@ class Board:
 
 
 async def _all(subject: Subject, board: Board, limit_s: float) -> None:
+    ends = time.monotonic() + limit_s * (1 - _MARGIN)
     for check in subject.own_checks:
         board.put(check)
+    remembered = past.check(subject.past)
+    if remembered is not None:
+        board.put(remembered)
     async with asyncio.TaskGroup() as group:
-        group.create_task(_way(subject, board, limit_s))
+        group.create_task(_way(subject, board, limit_s, ends))
         folder = subject.data_dir
         if folder is not None:
             group.create_task(board.alone(beside(lambda: machine.disk(folder), "look at the disk")))
+        stored = subject.stored
+        if stored is not None and machine.STORE not in board:
+            work = beside(lambda: machine.store(stored()), "look at the store")
+            group.create_task(board.alone(work))
         if subject.compare_url is not None:
             group.create_task(board.alone(_compared(subject, subject.compare_url, limit_s)))
 
 
-async def _way(subject: Subject, board: Board, limit_s: float) -> None:
+async def _way(subject: Subject, board: Board, limit_s: float, ends: float) -> None:
     """Go to the endpoint, as far as that goes."""
-    await _walk(subject, board, limit_s)
+    await _walk(subject, board, limit_s, ends)
     board.skip_rest()
 
 
-async def _walk(subject: Subject, board: Board, limit_s: float) -> None:
+async def _walk(subject: Subject, board: Board, limit_s: float, ends: float) -> None:
     patience = Patience.within(limit_s)
-    try:
-        route = route_of(subject.base_url, subject.proxies)
-    except (WrongUrl, ValueError) as error:
-        says = f"The address of the endpoint cannot be used: {error}."
-        board.put(
-            Check(name=path.NAMES, state=State.BAD, says=says, cause=str(Cause.WRONG_ADDRESS))
-        )
+    problem = subject.address_problem
+    if problem is None:
+        try:
+            route = route_of(subject.base_url, subject.proxies)
+        except (WrongUrl, ValueError) as error:
+            problem = f"The address of the endpoint cannot be used: {error}."
+    if problem is not None:
+        cause = verdicts.NO_ADDRESS
+        board.put(Check(name=path.NAMES, state=State.BAD, says=problem, cause=cause))
         return
     board.put(_any_route(route))
     check, addresses = await board.timed(path.names(route.hop, subject.resolve, patience))
@@ -157,14 +192,15 @@ async def _walk(subject: Subject, board: Board, limit_s: float) -> None:
         return
     async with asyncio.TaskGroup() as group:
         group.create_task(board.alone(line.line(best, route.hop.port, limit_s)))
-        group.create_task(_talk(subject, board, route, best, patience))
+        group.create_task(_talk(subject, board, route, best, limit_s, ends))
 
 
 async def _talk(
-    subject: Subject, board: Board, route: Route, best: Address, patience: Patience
+    subject: Subject, board: Board, route: Route, best: Address, limit_s: float, ends: float
 ) -> None:
     """Ask the endpoint, once the way to it is open."""
-    check = await board.alone(path.proxy(route, best[1], patience))
+    patience = Patience.within(limit_s)
+    check = await board.alone(path.proxy(route, best, patience))
     if check.state is State.BAD:
         return
     try:
@@ -173,89 +209,23 @@ async def _talk(
         board.put(path.untrusting(error))
         return
     now = datetime.now(UTC)
-    check = await board.alone(path.tls(route, best[1], context, patience, now))
+    check = await board.alone(path.tls(route, best, context, patience, now))
     if check.state is State.BAD:
         return
-    asker = _Asker(subject, route, best[1], context, patience)
-    where, headers = answers.question(subject)
-
-    async def question() -> tuple[Check, Mapping[str, str]]:
-        answer = await asker.ask("GET", where, headers)
-        found = answer.headers if isinstance(answer, Answer) else {}
-        return answers.answered(subject, answer), found
-
-    check, told = await board.timed(question())
+    asker = Asker(subject, route, best, context, patience, limit_s, ends)
+    check, told = await board.timed(asker.question())
     board.put(answers.clock(told, datetime.now(UTC)))
     if check.state is State.BAD:
         board.put(answers.headroom(told))
         return
     async with asyncio.TaskGroup() as group:
-        group.create_task(board.alone(asker.upload(headers)))
-        group.create_task(_stream(subject, board, asker, headers, told))
+        group.create_task(board.alone(asker.upload()))
+        group.create_task(_stream(board, asker, told))
 
 
-async def _stream(
-    subject: Subject,
-    board: Board,
-    asker: _Asker,
-    headers: Mapping[str, str],
-    told: Mapping[str, str],
-) -> None:
-    if subject.model is None:
-        says = "No model was named, so no streamed answer was asked for."
-        board.put(Check(name=answers.STREAM, state=State.SKIPPED, says=says))
-        board.put(answers.headroom(told))
-        return
-
-    async def stream() -> tuple[Check, Mapping[str, str]]:
-        body = answers.stream_body(subject)
-        answer = await asker.ask("POST", "/v1/messages", headers, body, whole=False)
-        found = answer.headers if isinstance(answer, Answer) else {}
-        return answers.streamed(subject, answer), found
-
-    _, found = await board.timed(stream())
+async def _stream(board: Board, asker: Asker, told: Mapping[str, str]) -> None:
+    _, found = await board.timed(asker.stream())
     board.put(answers.headroom({**told, **found}))
-
-
-@attrs.frozen
-class _Asker:
-    """Sends requests by one route, each on a connection of its own."""
-
-    subject: Subject
-    route: Route
-    address: str
-    context: ssl.SSLContext
-    patience: Patience
-
-    async def ask(
-        self,
-        method: str,
-        where: str,
-        headers: Mapping[str, str],
-        body: bytes = b"",
-        *,
-        whole: bool = True,
-    ) -> Answer | Trouble:
-        """Send one request. Without `whole` its answer may be cut short by patience."""
-        try:
-            connection = await path.opened(self.route, self.address, self.context, self.patience)
-            async with connection:
-                return await connection.exchange(
-                    method,
-                    self.route.path(where),
-                    headers,
-                    self.patience,
-                    body,
-                    None if whole else self.patience.answer_s * 0.8,
-                )
-        except Trouble as trouble:
-            return trouble
-
-    async def upload(self, headers: Mapping[str, str]) -> Check:
-        """Send much, and see whether it arrives."""
-        body = answers.upload_body(self.subject)
-        answer = await self.ask("POST", "/v1/messages/count_tokens", headers, body)
-        return answers.uploaded(self.subject, answer)
 
 
 def _any_route(route: Route) -> Check:
@@ -283,7 +253,7 @@ async def _compared(subject: Subject, address: str, limit_s: float) -> Check:
             check, best = await path.connects(route, addresses, patience)
         if best is not None:
             context = await asyncio.to_thread(subject.trust)
-            async with await path.opened(route, best[1], context, patience) as connection:
+            async with await path.opened(route, best, context, patience) as connection:
                 answer = await connection.exchange(
                     "HEAD", route.path("/"), {}, patience, body_s=0.0
                 )
@@ -299,6 +269,4 @@ async def _compared(subject: Subject, address: str, limit_s: float) -> Check:
         why = f"{str(error).capitalize()}."
     except Trouble as trouble:
         why = f"It failed at the step {trouble.step.value}."
-    return Check(
-        name=verdicts.COMPARE, state=State.BAD, says=f"{place} does not answer either. {why}"
-    )
+    return Check(name=verdicts.COMPARE, state=State.BAD, says=f"{place} does not answer. {why}")

@@ -144,10 +144,10 @@ async def connects(
 
 
 async def opened(
-    route: Route, address: str, context: ssl.SSLContext | None, patience: Patience
+    route: Route, address: Address, context: ssl.SSLContext | None, patience: Patience
 ) -> Connection:
     """Return a connection on which requests can be sent. Raises `Trouble`."""
-    connection = await connect(route, address, patience)
+    connection = await connect(route, address[1], patience)
     try:
         if route.target.secure:
             if route.proxied:
@@ -160,7 +160,7 @@ async def opened(
     return connection
 
 
-async def proxy(route: Route, address: str, patience: Patience) -> Check:
+async def proxy(route: Route, address: Address, patience: Patience) -> Check:
     """Ask the proxy for the way. A target without TLS is asked for with each request instead."""
     if not route.proxied:
         return Check(name=PROXY, state=State.SKIPPED, says="No proxy is set for this address.")
@@ -183,7 +183,7 @@ async def proxy(route: Route, address: str, patience: Patience) -> Check:
 
 
 async def tls(
-    route: Route, address: str, context: ssl.SSLContext, patience: Patience, now: datetime
+    route: Route, address: Address, context: ssl.SSLContext, patience: Patience, now: datetime
 ) -> Check:
     """Set up TLS as requests do; what is refused is looked at without trusting it."""
     if not route.target.secure:
@@ -248,7 +248,7 @@ def untrusting(error: OSError) -> Check:
 
 
 async def _unverified(
-    route: Route, address: str, patience: Patience
+    route: Route, address: Address, patience: Patience
 ) -> tuple[Certificate | None, datetime | None]:
     """Look at a certificate, and ask the time, without trusting either. No secret is sent."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -295,7 +295,11 @@ def _failed(trouble: Trouble) -> Check:
     """Judge a handshake that failed for another reason than the certificate."""
     cause, error = Cause.TLS_REFUSED, trouble.error
     if trouble.timed_out:
-        cause, says = Cause.NO_FIRST_BYTE, "The server takes the connection and then says nothing."
+        cause = Cause.NO_FIRST_BYTE
+        says = (
+            "The server takes the connection and then says nothing. Its certificate may get lost "
+            "on the way, as all large packets do where the MTU is wrong (often of a VPN)."
+        )
     elif trouble.step is not Step.TLS:
         cause, says = Cause.RESET, "The connection could not be opened a second time."
     elif isinstance(error, ssl.SSLEOFError | ConnectionError | EOFError):

@@ -28,6 +28,7 @@ TITLES: Final[Mapping[str, str]] = {
     "answer": "Answer",
     "upload": "Upload",
     "stream": "Stream",
+    "past": "Before",
     "line": "Line",
     "limits": "Limits",
     "clock": "Clock",
@@ -79,7 +80,8 @@ class Diagnosis:
     """What is wrong, in one word and in words for people, and all that was looked at.
 
     `also` are causes beside the verdict which it does not explain. `started_ms` is wall-clock time,
-    `ms` how long everything took. `endpoint` is the address without secrets.
+    `ms` how long everything took. `endpoint` is the address without secrets. `says` begins with
+    `headline`, which is the verdict alone.
     """
 
     verdict: str
@@ -91,6 +93,17 @@ class Diagnosis:
     started_ms: int = 0
     ms: int = 0
     versions: Mapping[str, str] = attrs.field(factory=dict)
+    headline: str = ""
+
+    @property
+    def title(self) -> str:
+        """The verdict alone, in words."""
+        return self.headline or self.says
+
+    @property
+    def seen(self) -> str:
+        """What was seen that tells so, in words; may be empty."""
+        return self.says.removeprefix(self.title).strip()
 
     @property
     def healthy(self) -> bool:

@@ -9,18 +9,24 @@ from __future__ import annotations
 import ipaddress
 import socket
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Final, TypeAlias
 from urllib.parse import SplitResult, unquote, urlsplit
 
 import attrs
 
+from holdfast.journal.looks import StoreLook
+from holdfast.model.port import Probe
+from holdfast.network.past import Past
 from holdfast.network.reports import TITLES, Check
 
 Address: TypeAlias = tuple[socket.AddressFamily, str]
 Resolve: TypeAlias = Callable[[str, int], list[Address]]
 """Return the addresses of a name, for a port. May block; raises `OSError`."""
+
+Look: TypeAlias = Callable[[], Awaitable[Probe]]
+"""Look at the endpoint for free as a turn does (`Model.probe`). Bounded, never raises."""
 
 PORTS: Final = {"http": 80, "https": 443}
 
@@ -77,20 +83,32 @@ class Place:
 @attrs.frozen(kw_only=True)
 class Subject:
     """One endpoint. `headers` authenticate and are never shown; `key_problem` says why they
-    cannot, when they cannot. `proxies` are by scheme, as `urllib.request.getproxies` has them.
+    cannot, when they cannot, `address_problem` why no request can be addressed. `proxies` are by
+    scheme, as `urllib.request.getproxies` has them.
 
     With `model` a small streamed answer of it is measured, which costs some forty tokens; without,
-    everything is free. `trust` makes the TLS context that requests use. `own_checks` are what
-    the caller has found itself (store, lock); `versions` too.
+    everything is free. With `long` two answers are measured for as long as the limit lets them
+    last, some thousand tokens: what cuts by the clock is told from what cuts by chance. `past` is
+    what a session has met already. `trust` makes the TLS context that requests use. `stored` looks
+    at the store of sessions and may block. `own_checks` are what the caller has found itself;
+    `versions` too.
+
+    An endpoint whose requests are signed by its own client (a cloud's) has a `look` in place of
+    `headers`: what is sent from here to it has no credentials then, and no stream is measured.
     """
 
     base_url: str
     headers: Mapping[str, str] = attrs.field(factory=dict, repr=False)
     key_problem: str | None = None
+    address_problem: str | None = None
     proxies: Mapping[str, str] = attrs.field(factory=dict, repr=False)
     compare_url: str | None = None
     model: str | None = None
+    long: bool = False
+    past: Past = attrs.field(factory=Past)
+    look: Look | None = attrs.field(default=None, repr=False)
     data_dir: Path | None = None
+    stored: Callable[[], StoreLook] | None = None
     own_checks: tuple[Check, ...] = ()
     versions: Mapping[str, str] = attrs.field(factory=dict)
     resolve: Resolve = system_resolver
@@ -100,9 +118,11 @@ class Subject:
     def secrets(self) -> tuple[str, ...]:
         """What must be blotted out of everything that others wrote."""
         values = [value.removeprefix("Bearer ") for value in self.headers.values()]
-        passwords = [urlsplit(url).password for url in self.proxies.values()]
-        passwords.append(urlsplit(self.base_url).password)
-        return tuple(value for value in (*values, *map(_decoded, passwords)) if len(value) > 3)
+        for url in map(urlsplit, (*self.proxies.values(), self.base_url, self.compare_url or "")):
+            if url.password:
+                name, password = unquote(url.username or ""), unquote(url.password)
+                values += [password, f"{name}:{password}"]  # a login travels as both in one
+        return tuple(value for value in values if len(value) > 3)
 
 
 @attrs.frozen
@@ -191,7 +211,3 @@ def _covers(entry: str, address: str) -> bool:
         return ipaddress.ip_address(address) in ipaddress.ip_network(entry, strict=False)
     except (ValueError, TypeError):
         return False
-
-
-def _decoded(password: str | None) -> str:
-    return unquote(password or "")

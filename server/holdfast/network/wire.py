@@ -1,8 +1,14 @@
-"""HTTP/1.1 by hand: one request on one connection, with the time of everything that happens.
+"""HTTP/1.1 over one connection, with the time of everything that happens.
 
 Law: every wait is bounded by the caller's patience, what goes wrong is a `Trouble` that says at
-which step, and no redirect is followed. A client library would hide just what is looked for here:
-which address answered, whose certificate it was, when each piece of an answer arrived.
+which step, and no redirect is followed.
+
+A whole client, the SDK's own included, would hide just what is looked for here: it chooses among
+the addresses, keeps the connection to itself, joins the proxy's refusal and the server's into one
+error, hands out a body without saying when its pieces came, and does not tell how much of an upload
+the other side has acknowledged. So connections are opened here, one address at a time. The protocol
+on them is not ours to write again: h11 makes and reads it, the same parser under the SDK's client,
+so that what it refuses a turn is refused here.
 """
 
 from __future__ import annotations
@@ -12,18 +18,25 @@ import base64
 import contextlib
 import socket
 import ssl
+import struct
+import sys
 import time
 from collections.abc import AsyncIterator, Mapping
 from enum import StrEnum
 from typing import Final, Self
 
 import attrs
+import h11
 
 from holdfast.network.subjects import Place, Route
 
 BODY_BYTES_MAX: Final = 256 * 1024
 HEAD_BYTES_MAX: Final = 64 * 1024
+_READ_BYTES: Final = 64 * 1024
 _CLOSE_S: Final = 0.2
+_SIGN: Final = b"HTTP/"
+_GLANCE: Final = 1 / 6
+NO_HTTP: Final = "what answers does not speak HTTP"
 
 
 class Step(StrEnum):
@@ -40,7 +53,9 @@ class Step(StrEnum):
 class Trouble(Exception):
     """An exchange failed at a step. `timed_out`: nothing came within the step's patience.
 
-    `status` and `headers` are the proxy's when it refused; `error` is what the system said.
+    `status` is the proxy's when it refused; `error` is what the system said. `unsent` is how many
+    bytes the other side had not acknowledged by then, None where the system does not tell; `moving`
+    says that they were becoming fewer.
     """
 
     def __init__(
@@ -56,6 +71,8 @@ class Trouble(Exception):
         self.error = error
         self.timed_out = timed_out
         self.status = status
+        self.unsent: int | None = None
+        self.moving = False
 
 
 @attrs.frozen
@@ -85,7 +102,7 @@ class Answer:
     """A whole answer, or as much as was read. Names of headers are in lower case.
 
     `first_ms` is when the headers came, `pieces` when each piece of the body came and how long it
-    was, both counted from the end of the request in milliseconds.
+    was, `ended_ms` when nobody read on, all counted from the end of the request in milliseconds.
     """
 
     status: int
@@ -93,7 +110,7 @@ class Answer:
     body: bytes
     first_ms: float
     pieces: tuple[tuple[float, int], ...] = ()
-    ended: bool = True
+    ended_ms: float = 0.0
     trouble: Trouble | None = None
 
 
@@ -118,12 +135,12 @@ class Connection:
 
     async def tunnel(self, patience: Patience) -> None:
         """Ask the proxy for the way to a target that has TLS. Raises `Trouble`."""
-        target = self._route.target
-        head = f"CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n{_login(self._route)}\r\n"
-        self._writer.write(head.encode())
-        status, _ = await self._head(Step.PROXY, patience.connect_s)
-        if status != 200:
-            raise Trouble(Step.PROXY, status=status)
+        target = str(self._route.target)
+        talk = _Talk(self._reader)
+        self._writer.write(talk.begun("CONNECT", target, {"Host": target, **_login(self._route)}))
+        response = await talk.response(Step.PROXY, patience.connect_s)
+        if response.status_code != 200:
+            raise Trouble(Step.PROXY, status=response.status_code)
 
     async def secure(self, context: ssl.SSLContext, patience: Patience) -> ssl.SSLObject:
         """Set up TLS and return what it agreed on. Raises `Trouble`."""
@@ -156,104 +173,158 @@ class Connection:
 
         What goes wrong after them is the answer's `trouble`. `body_s` bounds the whole body.
         """
-        self._writer.write(self._request(method, path, headers, len(body)))
+        talk = _Talk(self._reader)
+        where, every = self._addressed(path, headers, len(body))
+        self._writer.write(talk.begun(method, where, every))
         try:
             async with asyncio.timeout(patience.upload_s):
-                self._writer.write(body)
+                self._writer.write(talk.sent(body))
                 await self._writer.drain()
         except TimeoutError as error:
-            raise Trouble(Step.UPLOAD, error, timed_out=True) from error
+            raise await self._weighed(
+                Trouble(Step.UPLOAD, error, timed_out=True), patience
+            ) from error
         except OSError as error:
             # A server that refuses while it is still being sent to has often answered already.
             with contextlib.suppress(Trouble):
-                return await self._answer(patience, body_s)
+                return await self._answer(talk, patience, body_s)
             raise Trouble(Step.UPLOAD, error) from error
-        return await self._answer(patience, body_s)
+        try:
+            return await self._answer(talk, patience, body_s)
+        except Trouble as trouble:
+            raise await self._weighed(trouble, patience) from trouble.error
 
-    async def _answer(self, patience: Patience, body_s: float | None) -> Answer:
+    async def _answer(self, talk: _Talk, patience: Patience, body_s: float | None) -> Answer:
         sent = time.monotonic()
-        status, headers = await self._head(Step.HEAD, patience.answer_s)
+        response = await talk.response(Step.HEAD, patience.answer_s)
         first_ms = _since(sent)
+        headers = {
+            name.decode("latin-1"): value.decode("latin-1") for name, value in response.headers
+        }
         body, pieces = bytearray(), list[tuple[float, int]]()
         trouble: Trouble | None = None
         try:
             async with asyncio.timeout(patience.answer_s if body_s is None else body_s):
-                async for piece in self._body(headers):
+                async for piece in talk.body():
                     pieces.append((_since(sent), len(piece)))
                     body += piece
                     if len(body) > BODY_BYTES_MAX:
                         break
         except TimeoutError as error:
             trouble = Trouble(Step.BODY, error, timed_out=True)
-        except (OSError, EOFError, ValueError) as error:
+        except (OSError, ValueError, h11.RemoteProtocolError) as error:
             trouble = Trouble(Step.BODY, error)
         return Answer(
-            status, headers, bytes(body), first_ms, tuple(pieces), trouble is None, trouble
+            response.status_code,
+            headers,
+            bytes(body),
+            first_ms,
+            tuple(pieces),
+            _since(sent),
+            trouble,
         )
 
-    def _request(self, method: str, path: str, headers: Mapping[str, str], size: int) -> bytes:
+    def _addressed(
+        self, path: str, headers: Mapping[str, str], size: int
+    ) -> tuple[str, dict[str, str]]:
+        """Return target and headers of a request: a proxy is told the whole address."""
         route = self._route
-        target = route.target
-        where, login = path, ""
-        if route.proxied and not target.secure:
-            where, login = f"http://{target}{path}", _login(route)
-        lines = [f"{method} {where} HTTP/1.1", f"Host: {_host(target)}"]
-        lines += [f"{name}: {value}" for name, value in headers.items()]
+        every = {"Host": _host(route.target), **headers}
         if size:
-            lines += ["Content-Type: application/json", f"Content-Length: {size}"]
-        lines += ["Accept: */*", "Accept-Encoding: identity", "Connection: close"]
-        return ("\r\n".join(lines) + f"\r\n{login}\r\n").encode("latin-1", "replace")
+            every |= {"Content-Type": "application/json", "Content-Length": str(size)}
+        every |= {"Accept": "*/*", "Accept-Encoding": "identity", "Connection": "close"}
+        if route.proxied and not route.target.secure:
+            return f"http://{route.target}{path}", {**every, **_login(route)}
+        return path, every
 
-    async def _head(self, step: Step, within_s: float) -> tuple[int, dict[str, str]]:
+    async def _weighed(self, trouble: Trouble, patience: Patience) -> Trouble:
+        """Add to a silence how much of the request was not taken, and whether that goes on."""
+        if trouble.timed_out:
+            before = self._unsent()
+            if before:
+                await asyncio.sleep(patience.upload_s * _GLANCE)
+            trouble.unsent = self._unsent()
+            trouble.moving = None not in (before, trouble.unsent) and before != trouble.unsent
+        return trouble
+
+    def _unsent(self) -> int | None:
+        """Return how many bytes the other side has not acknowledged."""
+        found = self._writer.get_extra_info("socket")
+        waiting = self._writer.transport.get_write_buffer_size()
+        if found is None or sys.platform != "linux":
+            return waiting or None
+        import fcntl  # noqa: PLC0415 (not there on Windows)
+        import termios  # noqa: PLC0415
+
+        try:
+            told = fcntl.ioctl(found.fileno(), termios.TIOCOUTQ, struct.pack("i", 0))
+        except (OSError, ValueError):  # closed: the system has given up sending it again
+            return None
+        return int(struct.unpack("i", told)[0]) + waiting
+
+
+class _Talk:
+    """One request and its answer in the words of HTTP/1.1."""
+
+    def __init__(self, reader: asyncio.StreamReader) -> None:
+        self._reader = reader
+        self._http = h11.Connection(h11.CLIENT, max_incomplete_event_size=HEAD_BYTES_MAX)
+        self._first = b""
+
+    def begun(self, method: str, target: str, headers: Mapping[str, str]) -> bytes:
+        """Return the head of a request. Raises `Trouble` for what HTTP has no place for."""
+        pairs = [
+            (name.encode("latin-1", "replace"), value.encode("latin-1", "replace"))
+            for name, value in headers.items()
+        ]
+        try:
+            head = self._http.send(h11.Request(method=method, target=target, headers=pairs))
+        except (h11.LocalProtocolError, UnicodeError) as error:
+            raise Trouble(
+                Step.HEAD, ValueError(f"the request cannot be written: {error}")
+            ) from error
+        return head or b""
+
+    def sent(self, body: bytes) -> bytes:
+        """Return the body and the end of a request."""
+        return (self._http.send(h11.Data(data=body)) or b"" if body else b"") + (
+            self._http.send(h11.EndOfMessage()) or b""
+        )
+
+    async def response(self, step: Step, within_s: float) -> h11.Response:
+        """Wait for status and headers; interim answers are passed over. Raises `Trouble`."""
         try:
             async with asyncio.timeout(within_s):
-                line = await self._line()
-                while line.startswith(b"HTTP/1.1 1"):  # an interim answer
-                    await self._headers()
-                    line = await self._line()
-                status = _status(line)
-                headers = await self._headers()
+                while not isinstance(event := await self._event(), h11.Response):
+                    if not isinstance(event, h11.InformationalResponse):
+                        raise ConnectionResetError("the connection was closed without an answer")
         except TimeoutError as error:
             raise Trouble(step, error, timed_out=True) from error
-        except (OSError, EOFError, ValueError) as error:
+        except h11.RemoteProtocolError as error:
+            raise Trouble(step, ValueError(NO_HTTP)) from error
+        except (OSError, ValueError) as error:
             raise Trouble(step, error) from error
-        return status, headers
+        return event
 
-    async def _headers(self) -> dict[str, str]:
-        headers, size = dict[str, str](), 0
-        while (line := await self._line()).strip():
-            size += len(line)
-            if size > HEAD_BYTES_MAX:
-                raise ValueError("the headers never end")
-            name, _, value = line.decode("latin-1").partition(":")
-            headers[name.strip().lower()] = value.strip()
-        return headers
+    async def body(self) -> AsyncIterator[bytes]:
+        """Yield a body's pieces as they arrive. Raises `h11.RemoteProtocolError` when it ends too
+        early.
+        """
+        while isinstance(event := await self._event(), h11.Data):
+            yield bytes(event.data)
 
-    async def _line(self) -> bytes:
-        line = await self._reader.readline()
-        if not line:
-            raise ConnectionResetError("the connection was closed without an answer")
-        return line
-
-    async def _body(self, headers: Mapping[str, str]) -> AsyncIterator[bytes]:
-        """Yield a body's pieces as they arrive. Raises `EOFError` when it ends too early."""
-        if "chunked" in headers.get("transfer-encoding", "").lower():
-            while size := int((await self._line()).split(b";")[0], 16):
-                if size > BODY_BYTES_MAX:
-                    raise ValueError("a piece of the body is too large")
-                yield await self._reader.readexactly(size)
-                await self._line()
-            return
-        length = headers.get("content-length", "")
-        left = int(length) if length.isdigit() else None
-        while left is None or left > 0:
-            piece = await self._reader.read(65536 if left is None else min(left, 65536))
-            if not piece:
-                if left:
-                    raise EOFError(f"{left} bytes of the body are missing")
-                return
-            left = None if left is None else left - len(piece)
-            yield piece
+    async def _event(self) -> h11.Event:
+        while not isinstance(event := self._http.next_event(), h11.Event):
+            if event is h11.PAUSED:
+                raise ValueError(NO_HTTP)  # it switches to another protocol
+            data = await self._reader.read(_READ_BYTES)
+            self._first = (self._first + data)[: len(_SIGN)]
+            if not _SIGN.startswith(self._first):
+                raise ValueError(NO_HTTP)  # h11 would wait for the end of a head
+            if not data and self._http.their_state is h11.SEND_RESPONSE:
+                raise ConnectionResetError("the connection was closed without an answer")
+            self._http.receive_data(data)
+        return event
 
 
 async def connect(route: Route, address: str, patience: Patience) -> Connection:
@@ -280,23 +351,16 @@ async def connect_ms(family: socket.AddressFamily, address: str, port: int) -> f
     return took
 
 
-def _status(line: bytes) -> int:
-    parts = line.split(maxsplit=2)
-    if not line.startswith(b"HTTP/") or len(parts) < 2 or not parts[1].isdigit():
-        raise ValueError("what answers does not speak HTTP")
-    return int(parts[1])
-
-
 def _host(place: Place) -> str:
     default = 443 if place.secure else 80
     return str(place) if place.port != default else str(place).rpartition(":")[0]
 
 
-def _login(route: Route) -> str:
+def _login(route: Route) -> dict[str, str]:
     if not route.login:
-        return ""
+        return {}
     coded = base64.b64encode(route.login.encode()).decode()
-    return f"Proxy-Authorization: Basic {coded}\r\n"
+    return {"Proxy-Authorization": f"Basic {coded}"}
 
 
 def _since(begun: float) -> float:

@@ -10,8 +10,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
+import attrs
+
 from holdfast.conversation import encoding
 from holdfast.network.reports import Diagnosis, State, plain
+from holdfast.network.secrets import Blotter
 
 MARKS: Final[Mapping[State, str]] = {
     State.GOOD: "✓",
@@ -20,11 +23,22 @@ MARKS: Final[Mapping[State, str]] = {
     State.SKIPPED: "·",
 }
 
+ASCII_MARKS: Final[Mapping[State, str]] = {
+    State.GOOD: "+",
+    State.WARNING: "!",
+    State.BAD: "x",
+    State.SKIPPED: "-",
+}
+"""For terminals that have no other characters."""
+
 
 def markdown(diagnosis: Diagnosis) -> str:
     """Return a diagnosis as a document, the verdict on top."""
     head = "Nothing wrong here" if diagnosis.healthy else "What is wrong"
-    lines = [f"# {head}", "", f"**{_line(diagnosis.says)}**", "", _line(diagnosis.advice), ""]
+    parts = (f"**{_line(diagnosis.title)}**", _line(diagnosis.seen), _line(diagnosis.advice))
+    lines = [f"# {head}", ""]
+    for part in filter(None, parts):
+        lines += [part, ""]
     if diagnosis.also:
         lines += [f"Also seen: {', '.join(diagnosis.also)}.", ""]
     lines += ["| | step | what was seen | time |", "|---|---|---|---:|"]
@@ -41,27 +55,22 @@ def markdown(diagnosis: Diagnosis) -> str:
 
 def bundle(diagnosis: Diagnosis, secrets: Sequence[str], problems: Sequence[str] = ()) -> str:
     """Return what may be pasted into a public bug report. `problems` are those of the settings."""
-    versions = [f"- {name} {version}" for name, version in diagnosis.versions.items()]
-    text = "\n".join(
-        [
-            markdown(diagnosis),
-            "## Versions",
-            "",
-            *versions,
-            "",
-            *(["## Settings that were not taken", ""] if problems else []),
-            *(f"- {problem}" for problem in problems),
-            *([""] if problems else []),
-            "## Figures",
-            "",
-            "```json",
-            encoding.encode(plain(diagnosis)),
-            "```",
-            "",
-        ]
+    blot = Blotter(secrets)
+    diagnosis = attrs.evolve(
+        diagnosis,
+        says=blot.text(diagnosis.says),
+        headline=blot.text(diagnosis.headline),
+        advice=blot.text(diagnosis.advice),
+        endpoint=blot.text(diagnosis.endpoint),
+        checks=tuple(map(blot.check, diagnosis.checks)),
     )
-    for secret in secrets:
-        text = text.replace(secret, "[redacted]")
+    versions = [f"- {name} {version}" for name, version in diagnosis.versions.items()]
+    refused = [f"- {_line(blot.text(problem))}" for problem in problems]
+    parts = [markdown(diagnosis), "## Versions", "", *versions, ""]
+    if refused:
+        parts += ["## Settings that were not taken", "", *refused, ""]
+    parts += ["## Figures", "", "```json", encoding.encode(plain(diagnosis)), "```", ""]
+    text = "\n".join(parts)
     home = str(Path.home())
     return text.replace(home, "~") if len(home) > 1 else text
 

@@ -15,7 +15,13 @@ import attrs
 
 from holdfast.session.causes import Explanation, Offer
 from holdfast.session.failures import POLICIES, TRIED, Failure, FailureKind, explain, raw_words
-from holdfast.session.state import COMPACTION_CANCELLED, INTERRUPTED, NO_ROOM, Phase
+from holdfast.session.state import (
+    COMPACTION_CANCELLED,
+    INTERRUPTED,
+    LOOKING_BACK,
+    NO_ROOM,
+    Phase,
+)
 
 Tone: TypeAlias = Literal["info", "warning", "error"]
 
@@ -35,7 +41,9 @@ class Action:
 
 @attrs.frozen
 class Banner:
-    """What is shown. `due`: when what the title says happens (wall clock, milliseconds)."""
+    """What is shown. `due` is when what the title says happens, `since` when the trouble began
+    (wall clock, milliseconds).
+    """
 
     tone: Tone
     title: str
@@ -43,6 +51,7 @@ class Banner:
     due: int | None = None
     raw: str | None = None
     actions: tuple[Action, ...] = ()
+    since: int | None = None
 
 
 @attrs.frozen
@@ -63,7 +72,7 @@ _RETRY: Final = _Offer("Retry now", "holdfast.turn.retry")
 _STOP: Final = _Offer("Stop", "holdfast.turn.stop")
 _CANCEL: Final = _Offer("Cancel", "holdfast.session.cancelCompaction")
 _SET_KEY: Final = _Offer("Set API key", "holdfast.credentials.set", asks=True)
-_OTHER_MODEL: Final = _Offer("Other model", "holdfast.model.select", asks=True)
+_OTHER_MODEL: Final = _Offer("Other model or endpoint", "holdfast.model.select", asks=True)
 _EDIT: Final = _Offer("Edit prompt", "holdfast.session.rewind", asks=True)
 _DIAGNOSE: Final = _Offer("Diagnose", "holdfast.doctor.run")
 
@@ -74,14 +83,20 @@ _OFFERS: Final[Mapping[Offer, _Offer]] = {
     Offer.EDIT: _EDIT,
     Offer.DIAGNOSE: _DIAGNOSE,
 }
-_PAUSED: Final = (_CONTINUE, _OTHER_MODEL, _EDIT, _DIAGNOSE)
+_PAUSED: Final = (_CONTINUE, _OTHER_MODEL, _EDIT)
 _PAUSED_FOR: Final[Mapping[str, tuple[_Offer, ...]]] = {
-    INTERRUPTED: (_CONTINUE, _EDIT, _STOP),
-    COMPACTION_CANCELLED: (_CONTINUE, _OTHER_MODEL, _STOP),
+    INTERRUPTED: (_CONTINUE, _EDIT),
+    COMPACTION_CANCELLED: (_CONTINUE, _OTHER_MODEL),
     NO_ROOM: (_OTHER_MODEL, _EDIT, _CONTINUE),
     STORAGE: (_DIAGNOSE,),
 }
 """What is offered for the reason of a pause that is no failure, the likeliest remedy first."""
+
+_HELD_UP: Final = (_RETRY, _DIAGNOSE, _OTHER_MODEL, _STOP)
+"""What a turn offers that waits for the other side; always the same: none moves under a hand."""
+
+_ALWAYS: Final = (_DIAGNOSE, _STOP)
+"""What every pause offers behind its own remedies."""
 
 _KINDS: Final = {kind.value: kind for kind in FailureKind}
 
@@ -99,9 +114,14 @@ _LABELS: Final[Mapping[Phase, str]] = {
 }
 
 
-def label(phase: Phase, *, silent: bool, percentage: int | None, read_only: bool) -> str:
-    """Return the whole state in a few words, for lists and status bars; empty when idle."""
-    words = ["silent" if silent else _LABELS[phase]]
+def label(
+    phase: Phase, *, silent: bool, percentage: int | None, read_only: bool, again: bool = False
+) -> str:
+    """Return the whole state in a few words, for lists and status bars; empty when idle.
+
+    `again`: a request that has failed is under way once more.
+    """
+    words = ["trying again" if again else "silent" if silent else _LABELS[phase]]
     if percentage is not None:
         words = [*(words if phase is not Phase.COMPACTING else ()), f"compacting {percentage} %"]
     if read_only:
@@ -124,10 +144,13 @@ def paused(
     due: int | None = None,
     failure: Failure | None = None,
     probe: Failure | None = None,
+    attempts: int = 0,
+    since: int | None = None,
 ) -> Banner:
     """A person, or a probe that is `due`, must lift the cause.
 
-    `failure`: the newest one. `probe`: what the last look at the endpoint met since.
+    `failure`: the newest one. `probe`: what the last look at the endpoint met since. `attempts`:
+    how often the request was sent in vain.
     """
     known = _explained(reason, failure)
     says, helps = (known.says, known.advice) if known else (message, advice)
@@ -135,26 +158,48 @@ def paused(
     offers = _PAUSED_FOR.get(reason, _PAUSED)
     if known is not None:
         offers = tuple(_OFFERS[offer] for offer in known.actions)
-    actions = _actions(session_id, offers)
+    offers = (*offers, *(offer for offer in _ALWAYS if offer not in offers))
     if due is None:
-        return Banner("error", says.rstrip("."), helps, raw=raw, actions=actions)
-    text = f"{says} {helps}"
+        return Banner(
+            "error", says.rstrip("."), helps, raw=raw, actions=_actions(session_id, offers)
+        )
+    tried = f" {attempts} attempts were in vain." if attempts > 1 else ""
+    text = f"{says}{tried} {helps}"
     if probe is not None and (now := explain(probe).says) != says:
         text, raw = f"{text} Last look: {now}", raw_words(probe)
-    return Banner("warning", "Paused, trying again", text, due, raw, actions)
+    actions = _actions(session_id, tuple(_RETRY if o is _CONTINUE else o for o in offers))
+    return Banner("warning", "Paused, trying again", text, due, raw, actions, since)
 
 
 def waiting(
-    session_id: str, *, reason: str, attempt: int, due: int, failure: Failure | None
+    session_id: str,
+    *,
+    reason: str,
+    attempt: int,
+    due: int,
+    failure: Failure | None,
+    since: int | None = None,
 ) -> Banner:
-    """The same request is sent again at a known time."""
+    """The same request is sent again at a known time, as the `attempt` of that number."""
+    if reason == LOOKING_BACK:
+        title = "Looking for the endpoint before"
+        text = "The turn begins as soon as it has answered, or without it."
+        return Banner("info", title, text, due, actions=_actions(session_id, (_STOP,)))
     known = _explained(reason, failure)
     says = known.says if known else "The API did not answer."
-    tries = f" Attempt {attempt}." if attempt > 1 else ""
+    helps = known.advice if known else "Nothing is lost."
+    tries = f" Attempt {attempt} comes next." if attempt > 1 else ""
     raw = raw_words(failure) if failure is not None else None
-    text = f"{says}{tries} Nothing is lost."
-    actions = _actions(session_id, (_RETRY, _STOP, _DIAGNOSE))
-    return Banner("warning", "Trying again", text, due, raw, actions)
+    actions = _actions(session_id, _HELD_UP)
+    return Banner("warning", "Trying again", f"{says}{tries} {helps}", due, raw, actions, since)
+
+
+def again(session_id: str, *, attempt: int, failure: Failure, since: int | None = None) -> Banner:
+    """The same request is under way once more, and nothing has come of it yet."""
+    known = explain(failure)
+    text = f"{known.says} Attempt {attempt} is under way. {known.advice}"
+    actions = _actions(session_id, _HELD_UP)
+    return Banner("warning", "Trying again", text, None, raw_words(failure), actions, since)
 
 
 def _explained(reason: str, failure: Failure | None) -> Explanation | None:
@@ -192,13 +237,14 @@ def compacting(
     tries = f"attempt {attempt}" if attempt > 1 else ""
     text = " · ".join(part for part in (step[:1].upper() + step[1:], tries, cause) if part)
     title = f"Compacting the conversation{far}{again}"
-    actions = (_CANCEL.to(session_id, primary=False),)
+    offers = (_CANCEL,) if due is None else (_CANCEL, _RETRY)
+    actions = tuple(offer.to(session_id, primary=False) for offer in offers)
     return Banner("info", title, text or "Typing goes on meanwhile.", due, actions=actions)
 
 
 def silent(session_id: str, due: int | None) -> Banner:
     """Nothing arrives on an open stream. `due`: when it is cut."""
-    actions = _actions(session_id, (_RETRY, _STOP))
+    actions = _actions(session_id, _HELD_UP)
     if due is None:
         text = "The request is under way. If the silence goes on, it is sent again by itself."
         return Banner("warning", "No answer has begun yet", text, actions=actions)

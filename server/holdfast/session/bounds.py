@@ -28,7 +28,8 @@ class Limits:
     Marks are fractions of the window. Times in milliseconds. `profile` is the grammar of the
     session's model behind its endpoint; `tools` are the names of the tools there are, in the order
     in which they are sent. `overhead_...` is the size of a request besides its messages. `failover`
-    are other endpoints in a person's order, for when this one has failed for `failover_ms`.
+    are other endpoints in a person's order, for when this one has failed for `failover_ms`; `home`
+    is the one that a fail-over has left.
     """
 
     model: str
@@ -47,6 +48,7 @@ class Limits:
     tools: tuple[str, ...] = ()
     failover: tuple[Alternative, ...] = ()
     failover_ms: int = 60_000
+    home: Alternative | None = None
 
 
 @attrs.frozen

@@ -44,18 +44,27 @@ class Cause(StrEnum):
     # The answer and its stream.
     NO_FIRST_BYTE = "noFirstByte"
     GATEWAY_TIMEOUT = "gatewayTimeout"
+    GATEWAY_UPSTREAM = "gatewayUpstream"
+    GATEWAY_COOLDOWN = "gatewayCooldown"
     SILENT_STREAM = "silentStream"
     NO_PROGRESS = "noProgress"
     CUT_STREAM = "cutStream"
+    DURATION_CAP = "durationCap"
     # The account.
     KEY_MISSING = "keyMissing"
     KEY_REFUSED = "keyRefused"
     KEY_EXPIRED = "keyExpired"
     KEY_FORBIDDEN = "keyForbidden"
+    GATEWAY_KEY_REFUSED = "gatewayKeyRefused"
     BILLING = "billing"
     SPEND_LIMIT = "spendLimit"
     RATE_LIMITED = "rateLimited"
     MODEL_GONE = "modelGone"
+    CLOUD_CLIENT_MISSING = "cloudClientMissing"
+    CLOUD_SIGN_IN_MISSING = "cloudSignInMissing"
+    CLOUD_SIGN_IN_REFUSED = "cloudSignInRefused"
+    CLOUD_SIGN_IN_EXPIRED = "cloudSignInExpired"
+    CLOUD_NO_ACCESS = "cloudNoAccess"
     # The service.
     OVERLOADED = "overloaded"
     SERVER_ERROR = "serverError"
@@ -97,6 +106,7 @@ class Explanation:
 _KEY: Final = (Offer.SET_KEY, Offer.RESUME, Offer.OTHER_MODEL, Offer.DIAGNOSE)
 _BILL: Final = (Offer.RESUME, Offer.SET_KEY, Offer.OTHER_MODEL, Offer.DIAGNOSE)
 _MODEL: Final = (Offer.OTHER_MODEL, Offer.RESUME, Offer.DIAGNOSE)
+_CLOUD: Final = (Offer.RESUME, Offer.OTHER_MODEL, Offer.DIAGNOSE)
 
 CAUSES: Final[Mapping[Cause, Explanation]] = {
     Cause.OFFLINE: Explanation(
@@ -200,6 +210,15 @@ CAUSES: Final[Mapping[Cause, Explanation]] = {
         "A gateway in front of the API reported that it had waited too long for the answer.",
         "If it goes on, ask who runs the gateway for a longer time limit.",
     ),
+    Cause.GATEWAY_UPSTREAM: Explanation(
+        "The gateway answers, and could not reach the API behind it.",
+        "If it goes on, ask who runs the gateway; the way from here to it is well.",
+    ),
+    Cause.GATEWAY_COOLDOWN: Explanation(
+        "The gateway has put the model aside for a while after failures behind it.",
+        "The details say for how long; why is in the gateway's log. If it goes on, ask who runs "
+        "the gateway, or choose another model.",
+    ),
     Cause.SILENT_STREAM: Explanation(
         "The answer had begun, and then nothing more arrived.",
         "If it goes on, try another network, or with and without the VPN.",
@@ -211,6 +230,11 @@ CAUSES: Final[Mapping[Cause, Explanation]] = {
     Cause.CUT_STREAM: Explanation(
         "The connection ended in the middle of the answer.",
         "If it goes on, try another network, or with and without the VPN or proxy.",
+    ),
+    Cause.DURATION_CAP: Explanation(
+        "Something on the way ended the answer at the same age as one before it.",
+        "Answers are asked for in shorter pieces now. Ask who runs the proxy or gateway for a "
+        "longer time limit.",
     ),
     Cause.KEY_MISSING: Explanation(
         "There is no API key.",
@@ -232,6 +256,12 @@ CAUSES: Final[Mapping[Cause, Explanation]] = {
         "Use another key or model, then resume the turn.",
         actions=(Offer.SET_KEY, Offer.OTHER_MODEL, Offer.RESUME, Offer.DIAGNOSE),
     ),
+    Cause.GATEWAY_KEY_REFUSED: Explanation(
+        "The API behind the gateway refused the key that the gateway sent.",
+        "Ask who runs the gateway: it usually has a key of its own. If it passes yours on, give a "
+        "valid one; then resume the turn.",
+        actions=(Offer.RESUME, Offer.OTHER_MODEL, Offer.SET_KEY, Offer.DIAGNOSE),
+    ),
     Cause.BILLING: Explanation(
         "The account cannot be billed.",
         "Check Plans & Billing, then resume the turn.",
@@ -250,6 +280,36 @@ CAUSES: Final[Mapping[Cause, Explanation]] = {
         "The model is not available.",
         "Choose another model (setting holdfast.model), then resume the turn.",
         actions=_MODEL,
+    ),
+    Cause.CLOUD_CLIENT_MISSING: Explanation(
+        "What signs in to this cloud is not installed beside the server.",
+        "Install it with the command in the details, then resume the turn; the server need not be "
+        "restarted.",
+        actions=_CLOUD,
+    ),
+    Cause.CLOUD_SIGN_IN_MISSING: Explanation(
+        "This machine has no usable credentials for the cloud.",
+        "Sign in with the cloud's own tool (aws sso login, gcloud auth application-default login, "
+        "az login) or set its variables, then resume the turn.",
+        actions=_CLOUD,
+    ),
+    Cause.CLOUD_SIGN_IN_REFUSED: Explanation(
+        "The cloud refused this machine's credentials.",
+        "Sign in with the cloud's own tool again and check this machine's clock, then resume the "
+        "turn.",
+        actions=_CLOUD,
+    ),
+    Cause.CLOUD_SIGN_IN_EXPIRED: Explanation(
+        "The credentials for the cloud have expired.",
+        "Sign in again (aws sso login, gcloud auth application-default login, az login), then "
+        "resume the turn.",
+        actions=_CLOUD,
+    ),
+    Cause.CLOUD_NO_ACCESS: Explanation(
+        "The account in the cloud may not use this model.",
+        "Ask for access to the model in the cloud's console, or choose another model or region, "
+        "then resume the turn.",
+        actions=_CLOUD,
     ),
     Cause.OVERLOADED: Explanation(
         "The API is overloaded.",

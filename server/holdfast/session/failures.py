@@ -82,6 +82,11 @@ class Policy:
     actions: tuple[Offer, ...] = (Offer.RESUME, Offer.OTHER_MODEL, Offer.EDIT, Offer.DIAGNOSE)
 
 
+UNSEEN: Final = frozenset(
+    {FailureKind.BILLING, FailureKind.SPEND_LIMIT, FailureKind.MODEL_GONE},
+)
+"""What a free look at an endpoint does not see: it answers all the same."""
+
 TRIED: Final[Mapping[Remedy, str]] = {
     Remedy.RETRY: "The same request is sent again by itself.",
     Remedy.CONTINUE: "What arrived is kept, and the turn goes on from there by itself.",

@@ -25,6 +25,7 @@ from holdfast.session.events import (
 )
 from holdfast.session.failures import Failure
 from holdfast.session.ladder import Case, Outcome
+from holdfast.session.lifetimes import Lived
 
 Limits: TypeAlias = bounds.Limits
 Env: TypeAlias = bounds.Env
@@ -58,6 +59,7 @@ class Completed:
     stop_reason: str
     usage: Usage
     detail: str = ""
+    lived: Lived = attrs.field(factory=Lived)
 
 
 @attrs.frozen
@@ -65,6 +67,7 @@ class Failed:
     """The request failed, before or after something of the response arrived."""
 
     failure: Failure
+    lived: Lived = attrs.field(factory=Lived)
 
 
 @attrs.frozen
@@ -155,12 +158,13 @@ class Stop:
 @attrs.frozen
 class Resume:
     """A person lets a paused, waiting or held session go on now; with `paused_for` only a turn
-    that is paused for this reason. With `give_up` a request under way, of which nothing is heard,
-    is sent again.
+    that is paused for this reason, with `turn_id` only this turn. With `give_up` a request under
+    way, of which nothing is heard, is sent again.
     """
 
     paused_for: str | None = None
     give_up: bool = False
+    turn_id: str | None = None
 
 
 @attrs.frozen
@@ -177,6 +181,14 @@ class Probed:
 
     since_ms: int
     failure: Failure | None = None
+
+
+@attrs.frozen
+class LookedBack:
+    """The endpoint that a fail-over had left was looked at for the wait of `since_ms`."""
+
+    since_ms: int
+    answers: bool
 
 
 @attrs.frozen
@@ -274,6 +286,7 @@ Input: TypeAlias = (
     | Resume
     | Tick
     | Probed
+    | LookedBack
     | Woke
     | Restarted
     | CompactAsked
@@ -378,6 +391,14 @@ class Probe:
 
 
 @attrs.frozen
+class LookBack:
+    """Look whether another endpoint answers, for the wait of `since_ms`; free, never a request."""
+
+    endpoint: str
+    since_ms: int
+
+
+@attrs.frozen
 class PrepareCompaction:
     """Prepare a summary beside the session, beginning at the rung `first` and going down."""
 
@@ -403,6 +424,7 @@ Effect: TypeAlias = (
     | KillTools
     | WakeAt
     | Probe
+    | LookBack
     | PrepareCompaction
     | AbortCompaction
 )

@@ -18,7 +18,7 @@ from holdfast.conversation.history import History
 from holdfast.conversation.repair import repair
 from holdfast.session import bisection, rungs
 from holdfast.session.refusals import Family, Refusal
-from holdfast.session.rungs import Change, Scene, Sent
+from holdfast.session.rungs import Change, RepairRung, Scene, Sent
 
 EXTRA_REQUESTS_MAX: Final = 2
 """How many more requests one refusal may cost."""
@@ -138,8 +138,36 @@ def _unseen(case: Case, asked: _Asked) -> Generator[Sent, Answer, Outcome]:
     for change in _known(case) if case.extra > 1 else ():
         if (yield from _ask(change.after, asked)) is None:
             return Outcome(Verdict.MENDED, (change,))
+    if hidden := _words_refused(case):
+        return Outcome(Verdict.MENDED, hidden)
     outcome = yield from _as_text(case, asked)
     return attrs.evolve(outcome, checked=False)
+
+
+def _words_refused(case: Case) -> tuple[Change, ...]:
+    """Withhold a place that is refused although its words became text, if there is one.
+
+    In the whole history as text the words would still be. A result of a tool stays one, whatever
+    is in it, so that what is refused may be that: then the history becomes text besides. Asked
+    where no free count tells: of gateways that count by themselves, and where none counts.
+    """
+    change = next(_known(case), None)
+    if change is None or change.rung is not RepairRung.WITHHOLD:
+        return ()
+    as_text = (case.head, RepairRung.QUARANTINE.value, change.place, case.refusal.fragment)
+    if as_text not in case.tried:
+        return ()
+    if _is_text(case.sent.history, rungs.place_of(case.sent.history, case.refusal)):
+        return (change,)
+    plain = rungs.plain(change.after, case.scene.profile)
+    return (change, plain) if case.is_new(plain) else (change,)
+
+
+def _is_text(history: History, place: tuple[int, int | None] | None) -> bool:
+    if place is None or place[1] is None:
+        return False
+    blocks = history[place[0]].blocks
+    return place[1] < len(blocks) and blocks[place[1]].type == "text"
 
 
 def _known(case: Case) -> Generator[Change]:
@@ -153,9 +181,13 @@ def _known(case: Case) -> Generator[Change]:
 
 
 def _by_knowledge(case: Case) -> Outcome:
-    """Choose one rung without being able to check it; the last request is for plain text."""
+    """Choose one rung without being able to check it; the last request is for plain text, unless
+    that is what was refused already.
+    """
     if case.extra > 1 and (change := next(_known(case), None)) is not None:
         return Outcome(Verdict.MENDED, (change,))
+    if hidden := _words_refused(case):
+        return Outcome(Verdict.MENDED, hidden)
     change = rungs.plain(case.sent, case.scene.profile)
     if case.extra > 0 and change.after != case.sent and case.is_new(change):
         return Outcome(Verdict.MENDED, (change,))

@@ -11,12 +11,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-from holdfast.session import compaction, mending, model_calls, pausing, tool_calls
+from holdfast.session import compaction, failover, mending, model_calls, pausing, tool_calls
 from holdfast.session import events as ev
 from holdfast.session import inputs as inp
 from holdfast.session.phases import is_interrupted
 from holdfast.session.state import INTERRUPTED, Phase, SessionState
 from holdfast.session.step import Step
+
+LATE_MS: Final = 10_000
+"""A try that is so late was not waited for: the machine slept, or no server was there. Time in
+which nothing could be tried is no time of trouble (C09).
+"""
 
 
 def advance(state: SessionState, given: inp.Input, env: inp.Env) -> inp.Advance:
@@ -81,6 +86,9 @@ def _resume(step: Step, given: inp.Resume) -> None:
     pause = step.state.pause
     if given.paused_for is not None and (pause is None or pause.reason != given.paused_for):
         return
+    turn = step.state.turn
+    if given.turn_id is not None and (turn is None or turn.turn_id != given.turn_id):
+        return  # It was stopped meanwhile, and what waits behind it is held.
     match step.state.phase:
         case Phase.PAUSED | Phase.WAITING:
             step.emit(ev.TurnResumed(by="user"))
@@ -134,8 +142,12 @@ def _tick(step: Step, _given: inp.Tick) -> None:
         step.want(inp.WakeAt(due.retry_at_ms))
     elif state.pause is not None and pausing.is_probed(state.pause):
         step.want(inp.Probe(state.pause.since_ms))
+    elif state.wait is not None:
+        late = step.env.now_ms - due.retry_at_ms > LATE_MS
+        step.emit(ev.TurnResumed(by="wake" if late else "timer"))
+        model_calls.request(step)
     else:
-        step.emit(ev.TurnResumed(by="timer" if state.wait is not None else "probe"))
+        step.emit(ev.TurnResumed(by="probe"))
         model_calls.request(step)
 
 
@@ -233,6 +245,7 @@ def _completed(step: Step, given: inp.Completed) -> None:
             stop_reason=given.stop_reason,
             usage=given.usage,
             detail=given.detail,
+            age_ms=given.lived.age_ms,
         )
     )
     compaction.measured(step, unmeasured)
@@ -252,6 +265,7 @@ _DECISIONS: Final[dict[type[Any], Callable[[Step, Any], None]]] = {
     inp.Note: _note,
     inp.Tick: _tick,
     inp.Probed: _probed,
+    inp.LookedBack: failover.looked_back,
     inp.Woke: _woke,
     inp.Restarted: _restarted,
     inp.Arrived: _arrived,

@@ -13,7 +13,7 @@ from typing import Final
 from holdfast.conversation import tokens
 from holdfast.session import events as ev
 from holdfast.session import inputs as inp
-from holdfast.session import refusals, sizes, view
+from holdfast.session import refusals, sizes, soundness, view
 from holdfast.session.compaction import budget
 from holdfast.session.edits import edits_of, notes_of
 from holdfast.session.failures import Failure, FailureKind
@@ -47,11 +47,14 @@ def refused(step: Step) -> None:
 
 
 def examine(step: Step) -> None:
-    """Have it found out what to change."""
+    """Have it found out what to change, of a history that breaks no rule we know: somebody may have
+    undone a compaction while the request was under way.
+    """
     state = step.state
     turn = state.turn
     if turn is None or turn.failure is None:
         return
+    soundness.ensure(step, sending=True)
     case = case_of(state, turn, turn.failure, step.env.limits)
     model = state.model or step.env.limits.model
     step.want(inp.Examine(turn.turn_id, model, state.prefix_version, case))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from holdfast.session import compaction, failover, mending, soundness
+from holdfast.session import compaction, failover, mending, pieces, soundness
 from holdfast.session import events as ev
 from holdfast.session import inputs as inp
 from holdfast.session.compaction import budget
@@ -37,7 +37,8 @@ def next_turn(step: Step, *, held_too: bool = False) -> None:
         return
     prompt = state.queue[0]
     step.emit(ev.TurnStarted(turn_id=prompt.turn_id, prompt_id=prompt.prompt_id))
-    request(step)
+    if not failover.looks_back(step):
+        request(step)
 
 
 def request(step: Step) -> None:
@@ -64,7 +65,7 @@ def failed(step: Step, given: inp.Failed) -> None:
     turn = state.turn
     if turn is None or not state.requested:
         return
-    failure = given.failure
+    failure, lesson = pieces.cause_of(step, given), pieces.lesson(step, given)
     if state.response is not None and state.response.started:
         step.emit(ev.ResponseCut(cause=ev.CutCause.FAILURE, detail=failure.message))
     size = mending.body_bytes(state) if failure.kind is FailureKind.TOO_LARGE else 0
@@ -77,8 +78,11 @@ def failed(step: Step, given: inp.Failed) -> None:
             failure=failure,
             body_bytes=size,
             context_tokens=budget.context_tokens(state, step.env.limits) if too_long else 0,
+            age_ms=given.lived.age_ms,
         )
     )
+    if lesson is not None:
+        step.emit(lesson)
     if compaction.refused(step, failure):
         return  # It is sent again with the text of the compaction.
     if mending.is_filtered(failure):
@@ -105,21 +109,29 @@ def went_on(step: Step, given: inp.Completed) -> bool:
     """Continue an answer of text that ended at a limit (specification §3.2, C11).
 
     At the window's limit the history is compacted first. Bounded per turn; an answer without text
-    or with calls takes the ordinary path.
+    or with calls takes the ordinary path. A piece that is only thinking is asked for again, longer.
     """
     state = step.state
     turn, response = state.turn, state.response
     cause = _LIMITS.get(given.stop_reason)
+    if cause is ev.CutCause.OUTPUT_LIMIT and pieces.is_piece(step):
+        cause = ev.CutCause.PIECE
+    is_piece = cause is ev.CutCause.PIECE
     if (
         cause is None
         or turn is None
         or response is None
-        or turn.continuations >= CONTINUATIONS_MAX
-        or not response.text_so_far().strip()
+        or (turn.continuations >= CONTINUATIONS_MAX and not is_piece)
         or any(block.type == "tool_use" for block in response.blocks.values())
     ):
         return False
-    step.emit(ev.ResponseCut(cause=cause, detail=given.stop_reason))
+    said = response.text_so_far().strip()
+    if not said and not is_piece:
+        return False
+    age_ms = given.lived.age_ms
+    step.emit(ev.ResponseCut(cause=cause, detail=given.stop_reason, age_ms=age_ms))
+    if not said:
+        pieces.ask_for_more(step)
     if cause is ev.CutCause.WINDOW_FULL:
         compaction.start(step, "overflow", blocking=True)
     request(step)
@@ -131,8 +143,8 @@ def _retry(step: Step, turn: Turn, failure: Failure, policy: Policy) -> None:
     limits = step.env.limits
     backoff = min(limits.retry_max_delay_ms, policy.base_ms * 2 ** min(turn.attempts - 1, 16))
     delay = int(backoff * (0.5 + 0.5 * step.env.jitter))
-    if failure.retry_after_ms is not None:
-        delay = max(failure.retry_after_ms, policy.base_ms // 2)
+    if failure.retry_after_ms is not None:  # Asked for again and again, it is believed less.
+        delay = max(failure.retry_after_ms, delay)
     since = now if turn.trouble_since_ms is None else turn.trouble_since_ms
     if now + delay - since > limits.retry_budget_ms:
         pause(step, failure, now + probe_delay_ms(step, failure, policy))

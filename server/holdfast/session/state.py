@@ -25,6 +25,7 @@ from holdfast.session.events import (
     Usage,
 )
 from holdfast.session.failures import Failure
+from holdfast.session.lifetimes import DurationCap
 
 
 class Phase(StrEnum):
@@ -94,7 +95,8 @@ class Turn:
     `examining` is whether it is being found out why; `repairs` are what was changed for it.
     `answer_tokens` is the room that the API said there is for the answer. `insisted`: a person
     wants the request sent although by our count it does not fit. `left` are the endpoints that were
-    given up for another one. `probes` counts the looks at the endpoint since the last progress.
+    given up for another one. `probes` counts the looks at the endpoint since the last progress,
+    `pieces` the parts of one answer that were asked for one by one (`pieces.py`).
     """
 
     turn_id: str
@@ -111,6 +113,7 @@ class Turn:
     insisted: bool = False
     left: list[str] = attrs.Factory(list)
     probes: int = 0
+    pieces: int = 0
 
 
 @attrs.define
@@ -261,6 +264,14 @@ class Learned:
 
 
 @attrs.frozen
+class Home:
+    """The endpoint that a fail-over left, at `left_ms`, and that is gone back to by itself."""
+
+    endpoint: str
+    left_ms: int
+
+
+@attrs.frozen
 class Switched:
     """What a repair changed besides messages: whether mismatched thinking is passed over, as it
     was before, and which tools were left out.
@@ -294,8 +305,10 @@ class SessionState:
     `dropping` asks the API to pass over thinking that is bound elsewhere; `left_out` are tools that
     the API refused. `tried` are the rungs of the ladder that were taken (head, rung, place,
     fragment), whatever became of them. `learned` and `body_bytes_max` are limits that refusals
-    taught. `endpoint` is who answers, "" the first. `chunks` are summaries of parts of the history
-    by their key, for every later try.
+    taught, of its endpoint too: `cap`, and `died_ms`, the age at which something on the way last
+    ended a request. `endpoint` is who answers, "" the first; `home` who did before a fail-over,
+    `returns` counts in vain how often it was gone back to. `chunks` are summaries of parts of the
+    history by their key, for every later try.
     """
 
     title: str = ""
@@ -346,6 +359,10 @@ class SessionState:
     tried: set[tuple[str, str, str, str]] = attrs.Factory(set)
     learned: dict[str, Learned] = attrs.Factory(dict)
     body_bytes_max: int | None = None
+    cap: DurationCap | None = None
+    died_ms: int = 0
+    home: Home | None = None
+    returns: int = 0
     tool_use_ids: set[str] = attrs.Factory(set)
     ignored_events: int = 0
     updated_at_ms: int = 0
@@ -392,6 +409,9 @@ COMPACTION_CANCELLED: Final = "compactionCancelled"
 
 NO_ROOM: Final = "noRoom"
 """The reason of a pause when a request does not fit and nothing more can be left out of it."""
+
+LOOKING_BACK: Final = "lookingBack"
+"""The reason of the short wait before a turn, for the endpoint that a fail-over has left."""
 
 UNSUPPORTED: Final = "unsupported"
 """The reason of a failed rung whose endpoint refuses compaction on demand as such."""

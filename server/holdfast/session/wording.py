@@ -37,6 +37,7 @@ UNPARSED_INPUT: Final = (
 
 _CUTS: Final = {
     CutCause.OUTPUT_LIMIT: "Your previous reply reached the output limit and ended above.",
+    CutCause.PIECE: "Your previous reply reached the length that was asked for and ended above.",
     CutCause.WINDOW_FULL: (
         "The context window was full and your previous reply ended above; the earlier part of "
         "the conversation has been compacted since."

@@ -65,7 +65,7 @@ class StreamSettings:
     a small request must begin within `first_byte_s`; a large one gets more time.
     """
 
-    idle_warn_s: float = _setting("idleWarnSeconds", 10.0, readers.number(0.1, 3_600))
+    idle_warn_s: float = _setting("idleWarnSeconds", 8.0, readers.number(0.1, 3_600))
     idle_cut_s: float = _setting(
         "idleCutSeconds", 90.0, readers.number(0.1, 3_600), above="idle_warn_s"
     )

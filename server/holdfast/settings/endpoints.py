@@ -23,26 +23,53 @@ DEFAULT_ENDPOINT: Final = "default"
 
 ENDPOINTS_MAX: Final = 20
 _MODELS_MAX: Final = 100
-_MEMBERS: Final = frozenset({"name", "kind", "baseUrl", "keyVariable", "models"})
+_MEMBERS: Final = frozenset(
+    {"name", "kind", "baseUrl", "keyVariable", "models", "region", "project", "resource"}
+)
 _VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}")
+# These become parts of host names and paths: what leads to another host is refused here, for a
+# request is signed with the cloud's own credentials (P11).
+_HOST_PART: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?", re.IGNORECASE)
+_PROJECT: Final = re.compile(r"[a-z0-9][a-z0-9.:-]{0,99}", re.IGNORECASE)
+_DATE: Final = re.compile(r"-(\d{8})$")
 
 
 class Kind(StrEnum):
-    """What answers at an endpoint: the API itself, a proxy in front of Claude, another server."""
+    """What answers at an endpoint: the API itself, a proxy in front of Claude, another server, or a
+    cloud that sells Claude under its own accounts.
+    """
 
     ANTHROPIC = "anthropic"
     GATEWAY = "gateway"
     COMPATIBLE = "compatible"
+    BEDROCK = "bedrock"
+    VERTEX = "vertex"
+    FOUNDRY = "foundry"
+
+    @property
+    def is_cloud(self) -> bool:
+        """Whether a cloud answers: by its own addresses, with its own credentials."""
+        return self in {Kind.BEDROCK, Kind.VERTEX, Kind.FOUNDRY}
+
+
+PLACES: Final[Mapping[str, frozenset[Kind]]] = {
+    "region": frozenset({Kind.BEDROCK, Kind.VERTEX}),
+    "project": frozenset({Kind.VERTEX}),
+    "resource": frozenset({Kind.FOUNDRY}),
+}
+"""The members that say where in a cloud an endpoint is, and the kinds that have them."""
 
 
 @attrs.frozen
 class EndpointSetting:
     """One more endpoint.
 
-    `base_url` of None is the first-party API. `key_variable` names the environment variable with
-    its key, None for the first endpoint's key where Anthropic answers, and for none elsewhere: a
-    key is never sent to an address that it was not meant for. `models` are pairs of the name that a
-    session wants and the name that the endpoint has for it.
+    `base_url` of None is the first-party API, and in a cloud the region's own. `key_variable` names
+    the environment variable with its key, None for the first endpoint's key where Anthropic
+    answers, for the cloud's own credentials in a cloud, and for none elsewhere: a key is never sent
+    to an address that it was not meant for. `models` are pairs of the name that a session wants and
+    the name that the endpoint has for it. `region`, `project` and `resource` say where in a cloud
+    it is; None leaves that to the cloud's own environment variables.
     """
 
     name: str
@@ -50,10 +77,13 @@ class EndpointSetting:
     base_url: str | None = None
     key_variable: str | None = None
     models: tuple[tuple[str, str], ...] = ()
+    region: str | None = None
+    project: str | None = None
+    resource: str | None = None
 
     def there(self, model: str) -> str:
-        """Return what `model` is called at this endpoint."""
-        return dict(self.models).get(model, model)
+        """Return what `model` is called at this endpoint: as set, else as its kind spells ids."""
+        return dict(self.models).get(model) or _spelled(self.kind, model)
 
 
 def endpoints(value: object) -> tuple[EndpointSetting, ...]:
@@ -94,10 +124,11 @@ def _endpoint(item: object, at: str) -> EndpointSetting:
     if isinstance(item, EndpointSetting):
         return item
     if not isinstance(item, Mapping) or not set(item) <= _MEMBERS:
-        raise WrongValue("an object with name, kind, baseUrl, keyVariable and models", item, at)
+        expected = "an object with name, kind, baseUrl, keyVariable, models, region, project or "
+        raise WrongValue(f"{expected}resource", item, at)
     kind = _at(_kind, item.get("kind"), f"{at}.kind")
     address = item.get("baseUrl")
-    if address is None and kind is not Kind.ANTHROPIC:
+    if address is None and kind in {Kind.GATEWAY, Kind.COMPATIBLE}:
         raise WrongValue("an http(s) address, which this kind needs", None, f"{at}.baseUrl")
     variable = item.get("keyVariable")
     return EndpointSetting(
@@ -106,7 +137,34 @@ def _endpoint(item: object, at: str) -> EndpointSetting:
         None if address is None else _at(base_url, address, f"{at}.baseUrl"),
         None if variable is None else _at(_variable, variable, f"{at}.keyVariable"),
         _at(_models, item.get("models") or {}, f"{at}.models"),
+        **{part: _place(part, kind, item.get(part), f"{at}.{part}") for part in PLACES},
     )
+
+
+def _place(part: str, kind: Kind, value: object, at: str) -> str | None:
+    """Read where in a cloud an endpoint is."""
+    if value is None:
+        return None
+    if kind not in PLACES[part]:
+        kinds = " and ".join(sorted(PLACES[part]))
+        raise WrongValue(f"left out: only the kinds {kinds} have it", value, at)
+    pattern = _PROJECT if part == "project" else _HOST_PART
+    if isinstance(value, str) and pattern.fullmatch(value):
+        return value
+    raise WrongValue(f"the name of a {part}, as in the cloud's console", value, at)
+
+
+def _spelled(kind: Kind, model: str) -> str:
+    """Return how a cloud spells the id of a Claude model that is given as the API spells it."""
+    if not model.startswith("claude-"):
+        return model
+    match kind:
+        case Kind.BEDROCK:
+            return f"anthropic.{_DATE.sub('', model)}"
+        case Kind.VERTEX:
+            return _DATE.sub(r"@\1", model)
+        case _:
+            return model
 
 
 def _kind(value: object) -> Kind:

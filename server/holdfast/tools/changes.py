@@ -62,7 +62,14 @@ def text_on_disk(path: Path, shown: str) -> str:
 
 
 def removed_and_added(old: str, new: str) -> str:
-    """Show a replacement: removed lines after `-`, added ones after `+`."""
-    removed = [f"-{line}" for line in old.split("\n")] if old else []
-    added = [f"+{line}" for line in new.split("\n")] if new else []
-    return "\n".join([*removed, *added])
+    """Show a replacement: removed lines after `-`, added ones after `+`.
+
+    A last newline ends its line and begins none, unless it is all that differs.
+    """
+    ends = not old or old.removesuffix("\n") != new.removesuffix("\n")
+
+    def marked(mark: str, text: str) -> list[str]:
+        lines = text.removesuffix("\n") if ends else text
+        return [f"{mark}{line}" for line in lines.split("\n")] if text else []
+
+    return "\n".join([*marked("-", old), *marked("+", new)])

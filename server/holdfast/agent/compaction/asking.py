@@ -7,6 +7,7 @@ the next rung from being tried.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable
 from typing import Final
@@ -14,6 +15,7 @@ from typing import Final
 import attrs
 
 from holdfast.agent import requests
+from holdfast.agent.compaction.hurry import Hurry
 from holdfast.agent.compaction.task import Task, silence_s
 from holdfast.conversation import tokens
 from holdfast.conversation.history import Block, user
@@ -23,6 +25,11 @@ from holdfast.session import events as ev
 from holdfast.session.causes import Cause
 from holdfast.session.compaction.acceptance import Unacceptable
 from holdfast.session.failures import Failure, FailureKind
+
+SLEPT: Final = Failure(
+    kind=FailureKind.NETWORK,  # It says nothing about how much is too much for one request.
+    message="Nothing was heard of the answer since the machine slept or the server was stopped.",
+)
 
 _log: Final = logging.getLogger(__name__)
 
@@ -58,14 +65,24 @@ def input_tokens(request: port.ModelRequest) -> int:
 
 
 async def ask(
-    request: port.ModelRequest, model: port.Model, received: Callable[[int], None]
+    request: port.ModelRequest,
+    model: port.Model,
+    hurry: Hurry,
+    received: Callable[[int], None],
 ) -> Said:
     """Send a request and return its answer. `received` hears of each estimate of its tokens.
 
     Raises `ModelFailed`, or `Unacceptable` as soon as a tool is called.
     """
+    limit = asyncio.timeout(None)
     try:
-        return await _ask(request, model, received)
+        async with limit:
+            with hurry.doubting(limit) as heard:
+                return await _ask(request, model, heard, received)
+    except TimeoutError as error:
+        if not limit.expired():
+            raise
+        raise port.ModelFailed(SLEPT) from error
     except (port.ModelFailed, Unacceptable):
         raise
     except Exception as error:
@@ -75,13 +92,17 @@ async def ask(
 
 
 async def _ask(
-    request: port.ModelRequest, model: port.Model, received: Callable[[int], None]
+    request: port.ModelRequest,
+    model: port.Model,
+    heard: Callable[[], None],
+    received: Callable[[int], None],
 ) -> Said:
     parts: list[str] = []
     length = 0
     block: Block | None = None
     async with model.stream(request) as items:
         async for item in items:
+            heard()
             match item:
                 case port.BlockDelta(kind="text"):
                     parts.append(item.text)

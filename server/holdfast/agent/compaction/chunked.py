@@ -161,10 +161,10 @@ class _Pool:
         self._tries[key] = self._tries.get(key, 0) + 1
         await self._gate()
         request = self._request(chunk)
-        size, began_ms = asking.input_tokens(request), world.now_ms()
+        size, began_ms, at = asking.input_tokens(request), world.now_ms(), self._run.endpoint
         try:
-            model = self._run.services.model_at(self._run.task.endpoint)
-            said = await asking.ask(request, model, lambda _tokens: None)
+            run = self._run
+            said = await asking.ask(request, run.model, run.hurry, lambda _tokens: None)
             acceptance.check(said.text, said.stop_reason, self._bar(chunk))
         except Unacceptable as bad:
             self._run.unacceptable(bad, size, world.now_ms() - began_ms)
@@ -173,7 +173,9 @@ class _Pool:
             self._bound(key)
         except port.ModelFailed as failed:
             self._under_way.discard(key)
-            self._failed(key, failed.failure, size, world.now_ms() - began_ms)
+            elapsed_ms = world.now_ms() - began_ms
+            moved = self._run.refused(failed.failure, at, size, elapsed_ms)
+            self._failed(key, failed.failure, moved=moved)
         else:
             self._under_way.discard(key)
             self._accept(key, chunk, said, world.now_ms() - began_ms)
@@ -194,11 +196,10 @@ class _Pool:
             )
         )
 
-    def _failed(self, key: str, failure: Failure, size: int, elapsed_ms: int) -> None:
-        """Take note of a failed request: smaller, later, or not at all any more."""
+    def _failed(self, key: str, failure: Failure, *, moved: bool) -> None:
+        """Take note of a failed request: smaller, elsewhere, later, or not at all any more."""
         run = self._run
-        run.refused(failure, size, elapsed_ms)
-        if failure.kind in _RATE:
+        if failure.kind in _RATE and not moved:
             self._width = self._width_max = 1
         if failure.kind in TIMED_OUT | TOO_MUCH:
             before = self._chunks
@@ -206,9 +207,11 @@ class _Pool:
             if self._chunks != before:
                 self._bound(None)
                 return
-        elif not run.may_repeat(failure):
+        elif not (moved or run.may_repeat(failure)):
             raise _GivenUp
         self._bound(key)
+        if moved:
+            return
         wait_s = run.backoff_s(failure, self._tries[key])
         self._not_before_ms = run.services.world.now_ms() + int(wait_s * 1000)
         self._cause = failure
@@ -226,6 +229,7 @@ class _Pool:
         if left_ms > 0 and self._cause is not None:
             attempt = self._run.failed(ev.Rung.CHUNKS) + 1
             await self._run.wait(left_ms / 1000, self._cause, attempt, 0.0)
+            self._not_before_ms = 0  # Its time has come, or somebody is in a hurry.
 
     def _request(self, chunk: Chunk) -> port.ModelRequest:
         task = self._run.task

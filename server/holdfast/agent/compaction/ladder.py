@@ -15,6 +15,7 @@ from typing import Final
 
 from holdfast.agent.api import CompactionProgress
 from holdfast.agent.compaction import chunked, single
+from holdfast.agent.compaction.hurry import Hurry
 from holdfast.agent.compaction.progress import Progress
 from holdfast.agent.compaction.run import NoModel, Run
 from holdfast.agent.compaction.task import Task
@@ -54,16 +55,17 @@ async def prepare(
     *,
     first: ev.Rung,
     last: CompactionProgress | None = None,
+    hurry: Hurry | None = None,
 ) -> None:
     """Go down the ladder from `first` or what the settings begin at, whichever is lower.
 
     `last` is what was shown last, if this compaction had gone down some of it before: its time
-    counts.
+    counts. `hurry` ends its waits.
     """
     progress = Progress(task.compaction_id, services.world, show, last)
     begin = max(first, _METHODS[services.settings.compaction_method], key=_ORDER.index)
     async with _beating(progress):
-        run = Run(task, services, post, progress, begin)
+        run = Run(task, services, post, progress, begin, hurry or Hurry())
         ready = await _by_model(run, begin)
         if ready is None:
             ready = await _without_model(run, begin)

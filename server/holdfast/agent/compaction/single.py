@@ -79,17 +79,20 @@ async def _tried(
     while (attempt := run.failed(run.rung) + 1) <= ATTEMPTS_MAX:
         run.progress.report(step, 0.05, attempt=attempt)
         asked = request(fault)
-        size, began_ms = asking.input_tokens(asked), world.now_ms()
+        size, began_ms, at = asking.input_tokens(asked), world.now_ms(), run.endpoint
         try:
-            model = run.services.model_at(run.task.endpoint)
-            said = await asking.ask(asked, model, _arriving(run))
+            said = await asking.ask(asked, run.model, run.hurry, _arriving(run))
             acceptance.check(said.text, said.stop_reason, run.task.bar)
         except Unacceptable as bad:
             fault = bad.reason
             run.unacceptable(bad, size, world.now_ms() - began_ms)
         except port.ModelFailed as failed:
             elapsed_ms = world.now_ms() - began_ms
-            run.refused(failed.failure, size, elapsed_ms)
+            moved = run.refused(failed.failure, at, size, elapsed_ms)
+            if moved and run.rung is ev.Rung.ON_DEMAND:
+                return None
+            if moved:
+                continue
             if attempt == ATTEMPTS_MAX or not _worth_repeating(run, failed.failure, elapsed_ms):
                 return None
             wait_s = run.backoff_s(failed.failure, attempt)

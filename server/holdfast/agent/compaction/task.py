@@ -36,7 +36,8 @@ SILENCE_MAX_S: Final = 120.0
 class Task:
     """What a compaction covers and what it is made with. Sizes in tokens.
 
-    `model` is asked for at `endpoint`. `output_tokens` is the room for an answer, and
+    `model` is asked for at `endpoint`, and words of it at the `others` when that fails, in a
+    person's order. `output_tokens` is the room for an answer, and
     `output_tokens_max` what it may grow to. `previous` stands for what came before `messages`.
     `on_demand` is the request that the API's own compaction takes, None where there is none.
     `input_tokens_max` is how much one request for a summary may hold, `failed` counts the tries
@@ -60,6 +61,7 @@ class Task:
     failed: Mapping[ev.Rung, int]
     chunks: Mapping[str, str]
     endpoint: str = ""
+    others: tuple[str, ...] = ()
 
     @classmethod
     def of(
@@ -77,6 +79,7 @@ class Task:
         learned = state.learned.get(model)
         cap = learned.summary_tokens if learned is not None else None
         running = state.compaction
+        bounds = limits.limits_of(services, state, capabilities)
         return cls(
             compaction_id=started.compaction_id,
             previous=previous,
@@ -95,6 +98,7 @@ class Task:
             failed=dict(running.failed) if running is not None else {},
             chunks=dict(state.chunks),
             endpoint=state.endpoint,
+            others=tuple(other.endpoint for other in bounds.failover),
         )
 
     @property

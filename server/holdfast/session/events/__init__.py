@@ -38,6 +38,7 @@ from holdfast.session.events.responses import (
     BlockFinished,
     BlockStarted,
     CutCause,
+    DurationCapLearned,
     ProbeFailed,
     RequestFailed,
     RequestStarted,
@@ -111,6 +112,7 @@ AnyEvent: TypeAlias = (
     | ResponseFinished
     | ResponseCut
     | RequestFailed
+    | DurationCapLearned
     | RetryScheduled
     | TurnPaused
     | ProbeFailed
@@ -163,6 +165,7 @@ __all__ = [
     "CompactionUndone",
     "CutCause",
     "DiagnosisRecorded",
+    "DurationCapLearned",
     "EndpointSelected",
     "Event",
     "FileEvidence",

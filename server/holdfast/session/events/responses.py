@@ -16,6 +16,7 @@ class CutCause(StrEnum):
 
     FAILURE = "failure"
     OUTPUT_LIMIT = "outputLimit"
+    PIECE = "piece"  # it was as long as it was asked to be, where answers die of age
     WINDOW_FULL = "windowFull"
     STOPPED = "stopped"
     RESTART = "restart"
@@ -96,26 +97,34 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defa
 
 
 class ResponseFinished(Event, frozen=True):
-    """The response is complete; its blocks are now part of the history."""
+    """The response is complete; its blocks are now part of the history.
+
+    `age_ms` is how long its request had lived, 0 where that was not measured.
+    """
 
     message_id: str
     stop_reason: str
     usage: Usage = Usage()
     detail: str = ""
+    age_ms: int = 0
 
 
 class ResponseCut(Event, frozen=True):
-    """The response ended early. Text that arrived is kept; open tool input is never executed."""
+    """The response ended early. Text that arrived is kept; open tool input is never executed.
+
+    `age_ms` is how long the request had lived that ended at a limit of its length.
+    """
 
     cause: CutCause
     detail: str = ""
+    age_ms: int = 0
 
 
 class RequestFailed(Event, frozen=True):
     """A request failed; the server's own words are in `failure` (P12).
 
     `body_bytes` and `context_tokens` are how large the request was, when it was refused for its
-    size; estimates.
+    size; estimates. `age_ms` is how long it had lived, 0 where that was not measured.
     """
 
     turn_id: str
@@ -123,6 +132,16 @@ class RequestFailed(Event, frozen=True):
     failure: Failure
     body_bytes: int = 0
     context_tokens: int = 0
+    age_ms: int = 0
+
+
+class DurationCapLearned(Event, frozen=True):
+    """Something on the way ends requests when they are `after_ms` old, twice seen: from now on an
+    answer is asked for in pieces of `answer_tokens`.
+    """
+
+    after_ms: int
+    answer_tokens: int
 
 
 class RetryScheduled(Event, frozen=True):

@@ -58,6 +58,7 @@ _HANDLERS: Final[dict[type[ev.Event], Callable[[SessionState, Any, int, int], No
     ev.ResponseFinished: responses.response_finished,
     ev.ResponseCut: responses.response_cut,
     ev.RequestFailed: responses.request_failed,
+    ev.DurationCapLearned: responses.cap_learned,
     ev.RetryScheduled: responses.retry,
     ev.TurnPaused: responses.paused,
     ev.ProbeFailed: responses.probe_failed,

@@ -14,6 +14,7 @@ from holdfast.session import events as ev
 from holdfast.session import refusals, wording
 from holdfast.session.failures import FailureKind
 from holdfast.session.fold import history
+from holdfast.session.lifetimes import DurationCap, ended_by_others, has_outlived
 from holdfast.session.state import (
     NO_ROOM,
     Calibration,
@@ -79,6 +80,7 @@ def block_finished(state: SessionState, event: ev.BlockFinished, _seq: int, _at:
 def response_finished(state: SessionState, event: ev.ResponseFinished, seq: int, _at: int) -> None:
     """Make the response part of the history and open its calls."""
     response = _open_response(state)
+    _lived(state, event.age_ms)
     blocks = kept_blocks(response)
     state.response = None
     state.requested = False
@@ -90,6 +92,7 @@ def response_finished(state: SessionState, event: ev.ResponseFinished, seq: int,
     if state.turn is not None:
         _progress(state.turn)
         state.turn.failure = state.turn.answer_tokens = None
+        state.turn.pieces = 0
     if event.stop_reason == "refusal" or not blocks:
         # A refused or empty answer stays in the journal; on the wire it would poison (A11, A35).
         state.usage = None
@@ -157,11 +160,14 @@ def response_cut(state: SessionState, event: ev.ResponseCut, seq: int, _at: int)
     state.requested = False
     kept = response.text_so_far().rstrip()
     at_limit = event.cause in {ev.CutCause.OUTPUT_LIMIT, ev.CutCause.WINDOW_FULL}
-    if state.turn is not None and at_limit:
-        state.turn.continuations += 1
+    is_piece = event.cause is ev.CutCause.PIECE
+    _lived(state, event.age_ms)
+    if state.turn is not None and (at_limit or is_piece):
+        state.turn.continuations += at_limit
+        state.turn.pieces = state.turn.pieces + 1 if is_piece else 0
     if not kept.strip():
         return
-    if state.turn is not None and (at_limit or len(kept) >= PROGRESS_CHARS):
+    if state.turn is not None and (at_limit or is_piece or len(kept) >= PROGRESS_CHARS):
         _progress(state.turn)
     origin = str(seq)
     history.append(state, Message(ASSISTANT, (text(kept),), origin))
@@ -177,6 +183,9 @@ def request_failed(state: SessionState, event: ev.RequestFailed, _seq: int, at_m
     state.requested = False
     taught = refusals.lesson(event.failure, event.body_bytes, event.context_tokens)
     learned = _learn(state, model, taught)
+    _lived(state, event.age_ms)
+    if event.age_ms and ended_by_others(event.failure):
+        state.died_ms = event.age_ms
     turn = state.turn
     if turn is None:
         return
@@ -191,6 +200,19 @@ def request_failed(state: SessionState, event: ev.RequestFailed, _seq: int, at_m
     if event.failure.kind is FailureKind.INVALID_REQUEST:
         turn.refusals += 1
         turn.examining = not learned
+
+
+def cap_learned(state: SessionState, event: ev.DurationCapLearned, _seq: int, at_ms: int) -> None:
+    """Know at which age requests die, and how much of an answer is ready before."""
+    state.cap = DurationCap(event.after_ms, event.answer_tokens, at_ms)
+
+
+def _lived(state: SessionState, age_ms: int) -> None:
+    """Forget limits of age that a request has outlived."""
+    if state.cap is not None and has_outlived(age_ms, state.cap.after_ms):
+        state.cap = None
+    if state.died_ms and has_outlived(age_ms, state.died_ms):
+        state.died_ms = 0
 
 
 def _learn(state: SessionState, model: str, taught: refusals.Lesson) -> bool:
@@ -257,6 +279,8 @@ def resumed(state: SessionState, event: ev.TurnResumed, _seq: int, _at: int) -> 
             _progress(turn)
             turn.insisted = no_room
             state.tried.clear()  # Whoever asks again wants all of it tried again.
+            if turn.failure is not None and turn.failure.kind is FailureKind.TOO_LARGE:
+                state.body_bytes_max = None
         case "wake":
             turn.attempts, turn.trouble_since_ms, turn.probes = 0, None, 0
         case "probe":

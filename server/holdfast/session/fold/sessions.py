@@ -5,7 +5,8 @@ from __future__ import annotations
 import attrs
 
 from holdfast.session import events as ev
-from holdfast.session.state import Calibration, SessionState
+from holdfast.session.failures import UNSEEN
+from holdfast.session.state import Calibration, Home, SessionState
 
 
 def created(state: SessionState, event: ev.SessionCreated, _seq: int, _at: int) -> None:
@@ -32,16 +33,36 @@ def model_selected(state: SessionState, event: ev.ModelSelected, _seq: int, _at:
     _answered_by(state, event.model)
 
 
-def endpoint_selected(state: SessionState, event: ev.EndpointSelected, _seq: int, _at: int) -> None:
+def endpoint_selected(
+    state: SessionState, event: ev.EndpointSelected, _seq: int, at_ms: int
+) -> None:
     """Have another endpoint answer: its limits are not known yet, and its trouble begins anew."""
     turn = state.turn
+    match event.reason:
+        case "failover":
+            _remember_home(state, at_ms)
+        case "returned":
+            state.home, state.returns = None, state.returns + 1
+        case _:
+            state.home, state.returns = None, 0
     if turn is not None:
         turn.attempts, turn.refusals, turn.trouble_since_ms = 0, 0, None
         turn.left = [*turn.left, state.endpoint] if event.reason == "failover" else []
     state.endpoint = event.endpoint
     state.learned.clear()
-    state.body_bytes_max = None
+    state.body_bytes_max = state.cap = None
+    state.died_ms = 0
     _answered_by(state, event.model)
+
+
+def _remember_home(state: SessionState, at_ms: int) -> None:
+    """Know where to go back to, unless the reason for leaving is none that a free look can see."""
+    turn = state.turn
+    failure = turn.failure if turn is not None else None
+    if state.home is not None:
+        state.home = attrs.evolve(state.home, left_ms=at_ms)
+    elif failure is not None and failure.kind not in UNSEEN:
+        state.home = Home(state.endpoint, at_ms)
 
 
 def _answered_by(state: SessionState, model: str | None) -> None:

@@ -84,6 +84,7 @@ _HANDLERS: Final[dict[type[ev.Event], Callable[[ItemsState, Any, int, int], None
     ev.EndpointSelected: notices.endpoint_selected,
     ev.SessionRecovered: notices.recovered,
     ev.DiagnosisRecorded: notices.diagnosed,
+    ev.DurationCapLearned: notices.cap_learned,
     ev.HistoryImported: notices.imported,
     ev.MessageImported: history.message_imported,
     ev.HistoryRepaired: notices.repaired,

@@ -158,6 +158,22 @@ def _show_trouble(state: ItemsState, then: str, level: Level = "warning") -> Non
     )
 
 
+def cap_learned(state: ItemsState, event: ev.DurationCapLearned, seq: int, at_ms: int) -> None:
+    """Show that answers are asked for in pieces, and why; learned again it is the same notice."""
+    words = (
+        f"Something between this machine and the endpoint ends answers after about "
+        f"{round(event.after_ms / 1000)} s. They are asked for in shorter pieces now."
+    )
+    detail = (
+        f"at most {event.answer_tokens} tokens in a piece; forgotten when an answer lives longer"
+    )
+    known = state.items.get(state.cap or "", NoticeItem)
+    if known is not None:
+        state.change(known, text=words, detail=detail)
+        return
+    state.cap = put(state, seq, at_ms, "durationCap", "warning", words, detail)
+
+
 # -- history -------------------------------------------------------------------------------------
 
 
@@ -208,18 +224,21 @@ def endpoint_selected(state: ItemsState, event: ev.EndpointSelected, seq: int, a
     by_itself = event.reason == "failover"
     words = f"Endpoint: {name}"
     if by_itself:
-        words = f"The endpoint before does not answer. The turn goes on at {name}."
+        words = f"The endpoint before failed, so the turn goes on at {name}."
+    elif event.reason == "returned":
+        words = f"The endpoint {name} answers again. The session goes on there."
     back: tuple[Action, ...] = ()
     if event.endpoint:
         back = (action(state, "Go Back", "holdfast.model.select", endpoint="default"),)
     level: Level = "warning" if by_itself else "info"
-    put(state, seq, at_ms, "endpointSelected", level, words, event.said, back)
+    said = f"{words.removesuffix('.')}. {event.said}" if event.said else words
+    put(state, seq, at_ms, "endpointSelected", level, said, actions=back)
 
 
 def diagnosed(state: ItemsState, event: ev.DiagnosisRecorded, seq: int, at_ms: int) -> None:
     """Show what an examination found."""
     level: Level = "info" if event.verdict == "healthy" else "warning"
-    words = f"{event.says} {event.advice}".strip()
+    words = f"Diagnosis: {event.says} {event.advice}".strip()
     put(state, seq, at_ms, "diagnosis", level, words, event.report)
 
 

@@ -109,7 +109,7 @@ def response_finished(state: ItemsState, event: ev.ResponseFinished, seq: int, a
 
 def response_cut(state: ItemsState, event: ev.ResponseCut, seq: int, at_ms: int) -> None:
     """Mark what was arriving as cut; failures, stops and restarts have notices of their own."""
-    close(state, "cut", at_ms)
+    close(state, "done" if event.cause is ev.CutCause.PIECE else "cut", at_ms)
     if event.cause in _LIMITS:
         notices.put(state, seq, at_ms, "cut", "info", _LIMITS[event.cause], event.detail)
 

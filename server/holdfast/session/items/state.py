@@ -82,6 +82,7 @@ class ItemsState:
     trouble: Trouble | None = None
     pause: str | None = None
     refused: str | None = None
+    cap: str | None = None
     compactions: dict[str, Compaction] = attrs.Factory(dict)
     in_force: list[tuple[str, str]] = attrs.Factory(list)
     undone: list[tuple[str, str]] = attrs.Factory(list)

@@ -4,6 +4,7 @@
  */
 
 import type { Frame, FrameLocator, Locator, Page } from "playwright-core";
+import { until } from "./waiting.ts";
 
 export class Chat {
   readonly #page: Page;
@@ -81,9 +82,25 @@ export class Chat {
     return this.view.getByRole("status").or(this.view.getByRole("alert")).filter({ hasText: text }).last();
   }
 
+  /** What a screen reader was last told; nobody sees it. */
+  announced(text: RegExp): Locator {
+    return this.view.locator('[aria-live="polite"]').filter({ hasText: text });
+  }
+
   /** A button by its whole name; the last one, nearest to the composer. */
   button(name: string): Locator {
     return this.view.getByRole("button", { name, exact: true }).last();
+  }
+
+  /** Go from the composer back to a button and press it, as somebody without a mouse does. */
+  async pressByKeys(name: string): Promise<void> {
+    await this.composer.focus();
+    const there = this.button(name).and(this.view.locator(":focus"));
+    await until(async () => {
+      await this.#page.keyboard.press("Shift+Tab");
+      return (await there.count()) > 0;
+    }, `the focus on ${name}`);
+    await this.#page.keyboard.press("Enter");
   }
 
   /** There while a turn is at work. */

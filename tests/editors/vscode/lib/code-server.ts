@@ -31,6 +31,7 @@ const QUIET_SETTINGS = {
   "extensions.ignoreRecommendations": true,
   "update.mode": "none",
   "git.enabled": false,
+  "remote.autoForwardPorts": false,
   "files.autoSave": "off", // as on a desktop
   "editor.accessibilitySupport": "off",
   "chat.commandCenter.enabled": false,

@@ -18,17 +18,21 @@ import { Pictures } from "./pictures.ts";
 import { artifacts, checkPlaces, holdfast } from "./places.ts";
 import { Processes } from "./processes.ts";
 import { Simulator } from "./simulator.ts";
+import { Way } from "./way.ts";
 import { Workbench } from "./workbench.ts";
 
 /** Starting an editor takes 10 to 20 s, on a busy machine longer. */
 const START_LIMIT_MS = 180_000;
 
 const SIDE_BAR_PX = 440;
+const OFFICE_KEY = "OFFICE_KEY";
 
 export interface EditorOptions {
   files?: Record<string, string>;
-  /** Settings besides the simulator's address and, unless `ownServer`, the server's path. */
+  /** Settings besides the API's address and, unless `ownServer`, the server's path. */
   settings?: Record<string, unknown>;
+  /** Go to the API by a way with weather, and know a second endpoint, `office`, that stands in for it. */
+  weather?: boolean;
   /** Put a key into the environment; otherwise the person has to give one. Default true. */
   key?: boolean;
   /** Trust the folder from the beginning. Default true. */
@@ -46,6 +50,9 @@ export class Editor {
   readonly network = new NetworkGuard();
   readonly codeServer = new CodeServer(this.processes);
   simulator!: Simulator;
+  /** With `weather`: the API behind the second endpoint, and the way to the first. */
+  office!: Simulator;
+  way!: Way;
   page!: Page;
   workbench!: Workbench;
   chat!: Chat;
@@ -60,15 +67,23 @@ export class Editor {
 
   async start(): Promise<void> {
     checkPlaces();
-    const { files = {}, settings = {}, key = true, trusted = true, ownServer = false, prepare } = this.#options;
+    const { files = {}, settings = {}, key = true, trusted = true, ownServer = false, prepare, weather } = this.#options;
     await this.network.start();
     if (!ownServer) this.network.watchSockets(this.processes);
-    this.simulator = await Simulator.start(this.processes, path.join(this.codeServer.folder, "../simulator.log"));
+    const log = (name: string): string => path.join(this.codeServer.folder, `../${name}.log`);
+    this.simulator = await Simulator.start(this.processes, log("simulator"));
+    let api: Record<string, unknown> = { "holdfast.baseUrl": this.simulator.url };
+    if (weather) {
+      this.way = await Way.start(this.processes, this.simulator.url, log("way"));
+      this.office = await Simulator.start(this.processes, log("office"));
+      const office = { name: "office", kind: "gateway", baseUrl: this.office.url, keyVariable: OFFICE_KEY, models: { "claude-opus-5-5": "claude-opus-4-8" } };
+      api = { "holdfast.baseUrl": this.way.url, "holdfast.endpoints": [office], "holdfast.failover": ["default", "office"] };
+    }
     prepare?.(this.codeServer);
     await this.codeServer.start({
       files,
-      settings: { "holdfast.baseUrl": this.simulator.url, ...(ownServer ? {} : { "holdfast.server.path": holdfast }), ...settings },
-      environment: { ...(key ? { ANTHROPIC_API_KEY: this.key } : {}), ...(ownServer ? {} : this.network.environment) },
+      settings: { ...api, ...(ownServer ? {} : { "holdfast.server.path": holdfast }), ...settings },
+      environment: { [OFFICE_KEY]: this.key, ...(key ? { ANTHROPIC_API_KEY: this.key } : {}), ...(ownServer ? {} : this.network.environment) },
       trusted,
     });
     this.#context = await startBrowser(this.codeServer.profile);

@@ -9,6 +9,7 @@ export const root = path.resolve(here, "../../..");
 /** Screenshots and logs of failures; not under version control. */
 export const artifacts = process.env["E2E_ARTIFACTS"] ?? path.join(root, "dist/e2e");
 
+export const python = path.join(root, ".venv/bin/python");
 export const holdfast = path.join(root, ".venv/bin/holdfast");
 export const vsix = process.env["E2E_VSIX"] ?? path.join(root, "client-vscode/holdfast.vsix");
 export const codeServer = path.join(here, "node_modules/code-server/out/node/entry.js");

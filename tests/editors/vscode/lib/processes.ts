@@ -26,11 +26,17 @@ export class Processes {
   }
 
   /** Start a program in a session of its own; what it prints goes to the end of `log`. */
-  start(program: string, args: string[], environment: NodeJS.ProcessEnv, log: string): ChildProcess {
+  start(
+    program: string,
+    args: string[],
+    environment: NodeJS.ProcessEnv,
+    log: string,
+    input: "ignore" | "pipe" = "ignore",
+  ): ChildProcess {
     const output = fs.openSync(log, "a");
     const child = spawn(program, args, {
       env: environment,
-      stdio: ["ignore", output, output],
+      stdio: [input, output, output],
       detached: true,
     });
     fs.closeSync(output);

@@ -3,7 +3,7 @@
  * knows how VS Code draws itself.
  */
 
-import type { Locator, Page } from "playwright-core";
+import type { FrameLocator, Locator, Page } from "playwright-core";
 import { until } from "./waiting.ts";
 
 export class Workbench {
@@ -27,7 +27,7 @@ export class Workbench {
   async command(title: string): Promise<void> {
     await this.#open("F1");
     await this.#fill(`>${title}`);
-    await this.#row(title).click();
+    await this.row(title).click();
   }
 
   /** Reload the window as a person does, and wait until the new one is drawn. */
@@ -46,7 +46,7 @@ export class Workbench {
 
   /** Choose from the list that is open. */
   async pick(label: string | RegExp): Promise<void> {
-    await this.#row(label).click();
+    await this.row(label).click();
   }
 
   /** The quick input: pickers and input boxes. */
@@ -74,7 +74,8 @@ export class Workbench {
     await this.#input.fill(text);
   }
 
-  #row(label: string | RegExp): Locator {
+  /** A row of the list that is open. */
+  row(label: string | RegExp): Locator {
     return this.quickInput.locator(".quick-input-list .monaco-list-row").filter({ hasText: label }).first();
   }
 
@@ -82,7 +83,7 @@ export class Workbench {
   async openFile(name: string): Promise<void> {
     await this.#open("Control+p");
     await this.#fill(name);
-    await this.#row(name).click();
+    await this.row(name).click();
     await this.tab(name).waitFor();
   }
 
@@ -101,6 +102,12 @@ export class Workbench {
     await this.#open("Control+g");
     await this.#fill(`:${line}`);
     await this.page.keyboard.press("Enter");
+  }
+
+  /** The document that VS Code's own preview of Markdown shows. */
+  get preview(): FrameLocator {
+    const frame = 'iframe.webview.ready[src*="extensionId=vscode.markdown-language-features"]';
+    return this.page.frameLocator(frame).frameLocator("#active-frame");
   }
 
   /** What an extension offers above a line. */
