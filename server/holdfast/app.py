@@ -23,7 +23,7 @@ from holdfast.model.port import Model
 from holdfast.model.switchboard import Switchboard
 from holdfast.network import Subject
 from holdfast.network.surroundings import subject_of
-from holdfast.settings import Continue, EndpointSetting, Kind, Settings
+from holdfast.settings import DEFAULT_ENDPOINT, Continue, EndpointSetting, Kind, Settings
 from holdfast.tools.permissions import Answer, Rule
 from holdfast.tools.registry import Toolbox
 from holdfast.tools.traces import SUPPORTED, Traces
@@ -55,6 +55,7 @@ def agent_settings(settings: Settings) -> AgentSettings:
         endpoint=endpoint_of(settings.base_url),
         base_url=settings.base_url,
         endpoints=settings.endpoints,
+        begins_at="" if settings.endpoint == DEFAULT_ENDPOINT else settings.endpoint,
         failover=settings.failover,
         failover_s=settings.retry.failover_s,
         continue_interrupted=settings.continue_interrupted is Continue.ALWAYS,

@@ -107,6 +107,7 @@ class Endpoint(Protocol):
 async def start(
     endpoint: Endpoint,
     root: Path,
+    /,
     nursery: Nursery | None = None,
     environment: Mapping[str, str] | None = None,
     **options: Any,
@@ -129,7 +130,7 @@ async def start(
 
 
 @asynccontextmanager
-async def running(simulator: Simulator, root: Path, **options: Any) -> AsyncIterator[Server]:
+async def running(simulator: Simulator, root: Path, /, **options: Any) -> AsyncIterator[Server]:
     """Run a server process and end it as an editor does."""
     server = await start(simulator, root, **options)
     try:

@@ -154,6 +154,34 @@ async def test_P3_a_turn_that_waits_goes_on_at_the_endpoint_that_a_person_choose
             assert other.refusals == []
 
 
+async def test_P10_a_session_begins_where_the_settings_say_and_its_fork_where_it_is(
+    tmp_path: Path,
+) -> None:
+    async with Simulator() as first, Simulator(endpoint="compatible") as other:
+        options = {**two_endpoints(other), "endpoint": "office"}
+        async with running(first, tmp_path, **options) as server:
+            made = await server.command("session.create", workspaceUri=tmp_path.as_uri())
+            session_id = made["sessionId"]
+            await server.open(session_id)
+            sent = await server.command("turn.send", sessionId=session_id, text="Hello.")
+            await server.ended(session_id, sent["turnId"])
+            assert sent_to(other)[-1]["model"] == "claude-haiku-4-5"
+            examined = await server.command("doctor.run", free=True)
+            assert other.base_url in examined["report"]
+            forked = await server.command("session.fork", sessionId=session_id)
+            opened = await server.command("session.open", sessionId=forked["sessionId"])
+            assert opened["session"]["endpoint"] == "office"
+
+            await server.command("model.select", sessionId=session_id, endpoint="default")
+            forked = await server.command("session.fork", sessionId=session_id)
+            fork_id = forked["sessionId"]
+            await server.open(fork_id)
+            sent = await server.command("turn.send", sessionId=fork_id, text="And from here?")
+            await server.ended(fork_id, sent["turnId"])
+            assert sent_to(first)[-1]["model"] == "claude-opus-5-5"
+            assert (first.refusals, other.refusals) == ([], [])
+
+
 def blocks_of(message: dict[str, Any]) -> list[dict[str, Any]]:
     content = message["content"]
     return [{"type": "text"}] if isinstance(content, str) else content

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -85,11 +84,9 @@ async def test_a_store_that_somebody_keeps_locked_is_seen_to_be(path: Path) -> N
     await store.close()
     other = apsw.Connection(str(path))
     other.execute("BEGIN IMMEDIATE")
-    begun = time.monotonic()
     seen = look(path, lock_s=0.2)
     assert seen.locked_s > 0
     assert seen.sessions == 1, "what can be read is read all the same"
-    assert time.monotonic() - begun < 60
     other.execute("ROLLBACK")
     other.close()
 

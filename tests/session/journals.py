@@ -60,7 +60,7 @@ def _event(chance: random.Random, seq: int) -> ev.AnyEvent:
         ev.EndpointSelected: {
             "endpoint": chance.choice(("", few)),
             "model": chance.choice((None, few)),
-            "reason": chance.choice(("user", "failover", "back", "returned")),
+            "reason": chance.choice(("user", "failover", "back", "returned", "begun")),
             "said": words,
         },
         ev.SessionRecovered: {"phase": chance.choice(("idle", "asking")), "generation": 2},

@@ -97,5 +97,11 @@ def test_a_fail_over_list_is_used_without_the_names_that_no_endpoint_has() -> No
     assert (problem.name, problem.value) == ("holdfast.failover", '"gone"')
 
 
+def test_sessions_begin_at_the_first_endpoint_when_the_named_one_is_not_there() -> None:
+    settings, [problem] = Settings.load({"endpoints": [OFFICE], "endpoint": "gone"}, {})
+    assert settings.endpoint == "default"
+    assert (problem.name, problem.value) == ("holdfast.endpoint", '"gone"')
+
+
 def test_a_fail_over_list_names_each_endpoint_once() -> None:
     assert the_problem({"failover": ["default", "default"]}).name == "holdfast.failover"

@@ -51,6 +51,7 @@ SAMPLE: dict[str, Any] = {
     "prices": [{"model": "m-*", "input": 5, "output": 25, "cacheRead": 0.5, "cacheWrite": 6.25}],
     "continueInterrupted": "ask",
     "endpoints": [{"name": "office", "kind": "gateway", "baseUrl": "http://llm.example:4000/"}],
+    "endpoint": "office",
     "failover": ["default", "office"],
     "retry.failoverSeconds": 7,
 }
@@ -68,6 +69,7 @@ SAMPLE_VALUES: dict[str, Any] = {
     "prices": (Price("m-*", input=5, output=25, cache_read=0.5, cache_write=6.25),),
     "continue_interrupted": Continue.ASK,
     "endpoints": (EndpointSetting("office", Kind.GATEWAY, "http://llm.example:4000"),),
+    "endpoint": "office",
     "failover": ("default", "office"),
 }
 
@@ -175,6 +177,7 @@ def test_what_editors_keep_for_themselves_is_no_problem() -> None:
         ("prices", "free", '"free"', "no cost is shown"),
         ("endpoints", "office", '"office"', "no other endpoint is used"),
         ("failover", "office", '"office"', "no other endpoint is used"),
+        ("endpoint", 7, "7", "default is used"),
         ("continueInterrupted", "never", '"never"', "always is used"),
     ],
 )

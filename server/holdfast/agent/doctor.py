@@ -1,4 +1,4 @@
-"""Examinations on request, of a session's endpoint or of the first one.
+"""Examinations on request, of a session's endpoint or of that where sessions begin.
 
 Law: an examination never stands in a session's way: it runs beside it, and what it found is
 recorded only where a turn waits for just that. It works without any session, and without a store.
@@ -51,12 +51,16 @@ class Doctor:
         subject_of: SubjectOf,
         default_model: Callable[[], str],
         *,
+        begins_at: Callable[[], str] = str,
         store: Store | None = None,
         sessions: Registry | None = None,
         store_failure: str = "",
     ) -> None:
-        """`store_failure` says why there is no store, when there should be one."""
+        """`begins_at` returns the endpoint where new sessions begin ("" the first), `store_failure`
+        says why there is no store, when there should be one.
+        """
         self._subject_of = subject_of
+        self._begins_at = begins_at
         self._default_model = default_model
         self._store = store
         self._sessions = sessions
@@ -73,6 +77,7 @@ class Doctor:
         return cls(
             subject_of or bare,
             lambda: services.settings.model,
+            begins_at=lambda: services.settings.begins_at,
             store=services.store,
             sessions=sessions,
         )
@@ -99,12 +104,13 @@ class Doctor:
         progress: Told | None = None,
         limit_s: float = LIMIT_S,
     ) -> Diagnosis:
-        """Examine the way to an endpoint: that of the name, else the session's, else the first.
+        """Examine the way to an endpoint: that of the name, else the session's, else where
+        new sessions begin.
 
         Unless it must be `free`, a small streamed answer is measured, of some forty tokens; with
         `long` two that last for seconds. Raises what opening the session raises.
         """
-        name, model, past = "", self._default_model(), Past()
+        name, model, past = self._begins_at(), self._default_model(), Past()
         if session_id is not None and self._sessions is not None:
             state = await self._sessions.state_of(session_id)
             name, model = state.endpoint, state.model or model

@@ -109,6 +109,16 @@ class Selection:
                 driver.post(inp.Resume(paused_for=FailureKind.AUTHENTICATION.value))
         return source
 
+    def beginning(self, model: str | None, endpoint: str | None = None) -> tuple[ev.Event, ...]:
+        """Return what the journal of a new session says of where it begins: at `endpoint`, a name
+        in records, or where the settings say. Nothing for the first one.
+        """
+        name = self._services.settings.begins_at if endpoint is None else endpoint
+        if not name:
+            return ()
+        there = self._services.settings.there(name, model or self._services.settings.model)
+        return (ev.EndpointSelected(endpoint=name, model=model, there=there, reason="begun"),)
+
     async def _change(self, driver: Driver, model: str | None, name: str) -> None:
         wanted = model if model is not None else driver.state.model
         await self._check(model, name)

@@ -54,7 +54,8 @@ class AgentSettings:
 
     `compaction_method` is the first rung that is tried: the API's own compaction where the model
     has it, a summary by the model, or the digest without one. `endpoint` is the kind of the first
-    endpoint, that of `base_url`; `failover` names endpoints by which it and others are replaced.
+    endpoint, that of `base_url`; `begins_at` names the one where new sessions begin ("" the first),
+    `failover` those by which it and others are replaced.
     """
 
     model: str
@@ -77,6 +78,7 @@ class AgentSettings:
     endpoint: Endpoint = Endpoint.FIRST_PARTY
     base_url: str | None = None
     endpoints: tuple[EndpointSetting, ...] = ()
+    begins_at: str = ""
     failover: tuple[str, ...] = ()
     failover_s: float = 60.0
 

@@ -104,7 +104,7 @@ class Supervisor:
             workspace_uri=workspace_uri,
             model=model,
         )
-        return await self._sessions.create((created,))
+        return await self._sessions.create((created, *self.selection.beginning(model)))
 
     async def summaries(self) -> list[SessionSummary]:
         """Return all sessions, newest first."""
@@ -194,8 +194,9 @@ class Supervisor:
         )
         imported = ev.HistoryImported(source=session_id, format="holdfast")
         todos = (ev.TodosUpdated(todos=state.todos),) if state.todos else ()
+        there = self.selection.beginning(state.model, state.endpoint)
         return await self._sessions.create(
-            (created, imported, *intake.message_events(messages), *todos)
+            (created, *there, imported, *intake.message_events(messages), *todos)
         )
 
     async def rewind(self, session_id: str, prompt_id: str) -> None:
@@ -225,9 +226,11 @@ class Supervisor:
         """
         events = await asyncio.to_thread(intake.transcript_events, path, title, workspace_uri)
         model = intake.model_of(events)
-        if model is not None and not await self._services.offers(model):
+        there = self._services.settings.begins_at
+        if model is not None and not await self._services.offers(model, there):
             events = intake.without_model(events)
-        return await self._sessions.create(events)
+        begun = self.selection.beginning(intake.model_of(events))
+        return await self._sessions.create((events[0], *begun, *events[1:]))
 
     # -- turns -----------------------------------------------------------------------------------
 

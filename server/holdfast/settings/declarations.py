@@ -16,7 +16,7 @@ import attrs
 
 from holdfast.settings import endpoints as places
 from holdfast.settings import readers
-from holdfast.settings.endpoints import EndpointSetting
+from holdfast.settings.endpoints import DEFAULT_ENDPOINT, EndpointSetting
 from holdfast.settings.readers import Continue, Method, PermissionRule, Price, Reader, WrongValue
 from holdfast.settings.sources import SECTION, Fields, Problem, Reading
 
@@ -104,8 +104,8 @@ class Settings:
 
     Token counts are the model's. `context_window_tokens` overrides what the model says of itself;
     None leaves it alone. Without `prices` no cost is shown. `base_url` has no slash at its end and
-    is the endpoint `default`; `endpoints` are more, and `failover` names those that stand in for
-    each other, in order. Both paths are absolute.
+    is the endpoint `default`; `endpoints` are more, `endpoint` names the one where new sessions
+    begin, and `failover` those that stand in for each other, in order. Both paths are absolute.
     """
 
     model: str = _setting("model", "claude-opus-5-5", readers.name)
@@ -125,6 +125,7 @@ class Settings:
         "continueInterrupted", Continue.ALWAYS, readers.continue_interrupted
     )
     endpoints: tuple[EndpointSetting, ...] = _setting("endpoints", (), places.endpoints)
+    endpoint: str = _setting("endpoint", DEFAULT_ENDPOINT, readers.name)
     failover: tuple[str, ...] = _setting("failover", (), places.failover)
     compaction: CompactionSettings = CompactionSettings()
     stream: StreamSettings = StreamSettings()

@@ -10,7 +10,7 @@ empty object or the reverse, which is how Lua tables come out as JSON.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
@@ -96,14 +96,20 @@ class Reading:
                 self.problems.append(Problem(name, shown(value), message))
 
     def drop_unknown_endpoints(self) -> None:
-        """Leave names of endpoints that there are not out of the fail-over list, and say so."""
+        """Leave out names of endpoints that there are not, and say so."""
+        known = self.given.get("endpoints", ())
         named = self.given.get("failover", ())
-        missing = unknown(named, self.given.get("endpoints", ()))
-        if not missing:
-            return
-        self.given["failover"] = tuple(each for each in named if each not in missing)
-        full = f"{SECTION}.failover"
-        message = f"{full} names endpoints that {SECTION}.endpoints has not; they are left out."
+        if missing := unknown(named, known):
+            self.given["failover"] = tuple(each for each in named if each not in missing)
+            self._unknown_endpoint("failover", missing, "they are left out")
+        begins_at = self.given.get("endpoint")
+        if begins_at is not None and unknown((begins_at,), known):
+            del self.given["endpoint"]
+            self._unknown_endpoint("endpoint", (begins_at,), "new sessions begin at the first one")
+
+    def _unknown_endpoint(self, wire: str, missing: Sequence[str], instead: str) -> None:
+        full = f"{SECTION}.{wire}"
+        message = f"{full} names what {SECTION}.endpoints has not; {instead}."
         self.problems.append(Problem(full, shown(", ".join(missing)), message))
 
     def path(

@@ -9,10 +9,12 @@ of others: it runs in a thread of its own, one at a time, and nobody waits longe
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import importlib
 import importlib.util
 import threading
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, Final, Protocol, TypeVar
 
 import attrs
@@ -223,22 +225,22 @@ def _in_thread(work: Callable[[], T]) -> asyncio.Future[T]:
     loop = asyncio.get_running_loop()
     future: asyncio.Future[T] = loop.create_future()
 
-    def settle(result: T | None, error: BaseException | None) -> None:
-        if future.done():
-            return
-        if error is not None:
-            future.set_exception(error)
-            future.exception()  # Somebody may have stopped waiting; that is no fault.
-        else:
-            future.set_result(result)  # type: ignore[arg-type]  # set when there is no error
+    def settle(give: Callable[[], None]) -> None:
+        if not future.done():
+            give()
+
+    def refuse(error: Exception) -> None:
+        future.set_exception(error)
+        future.exception()  # Somebody may have stopped waiting; that is no fault.
 
     def run() -> None:
+        give: Callable[[], None]
         try:
-            outcome = (work(), None)
+            give = partial(future.set_result, work())
         except Exception as error:  # noqa: BLE001 -- handed to whoever waits
-            outcome = (None, error)  # type: ignore[assignment]  # the other half of the pair
-        if not loop.is_closed():
-            loop.call_soon_threadsafe(settle, *outcome)
+            give = partial(refuse, error)
+        with contextlib.suppress(RuntimeError):  # The loop is closed: nobody waits any more.
+            loop.call_soon_threadsafe(settle, give)
 
     threading.Thread(target=run, name="cloud-sign-in", daemon=True).start()
     return future

@@ -47,13 +47,13 @@ class EndpointSelected(Event, frozen=True):
     the setting's default), which that endpoint calls `there`.
 
     `reason` is `user`, `failover` (the endpoint before did not answer, and the person's list named
-    this one), `back` (a person went back to the first) or `returned` (the one that a fail-over had
-    left answers again); `said` is what changes by it.
+    this one), `back` (a person went back to the first), `returned` (the one that a fail-over had
+    left answers again) or `begun` (the session begins there); `said` is what changes by it.
     """
 
     endpoint: str
     model: str | None
-    reason: Literal["user", "failover", "back", "returned"]
+    reason: Literal["user", "failover", "back", "returned", "begun"]
     there: str = ""
     said: str = ""
 

@@ -219,7 +219,9 @@ def model_selected(state: ItemsState, event: ev.ModelSelected, seq: int, at_ms: 
 
 
 def endpoint_selected(state: ItemsState, event: ev.EndpointSelected, seq: int, at_ms: int) -> None:
-    """Show which endpoint answers from here on, and what changes by it."""
+    """Show which endpoint answers from here on, and what changes. A beginning is no change."""
+    if event.reason == "begun":
+        return
     name = event.endpoint or "default"
     by_itself = event.reason == "failover"
     words = f"Endpoint: {name}"
