@@ -206,6 +206,14 @@ async def compacts(on_session: Callable[..., Awaitable[Any]], client: BareEditor
     assert await on_session("session.undoCompaction") == compaction
 
 
+async def chooses_a_model(client: BareEditor, session: str) -> None:
+    [endpoint] = (await client.command("holdfast.endpoint.list"))["endpoints"]
+    models = (await client.command("holdfast.model.list", endpoint=endpoint["name"]))["models"]
+    rows = (await client.command("holdfast.model.choices", sessionId=session))["choices"]
+    assert {each["model"] for each in models} <= {row.get("model") for row in rows}
+    await client.command("holdfast.model.select", sessionId=session, model=models[0]["model"])
+
+
 async def asks_about_transcripts(client: BareEditor, source: Path, work: Path) -> None:
     uri = source.as_uri()
     report = await client.command("holdfast.transcript.check", uri=uri)
@@ -266,9 +274,7 @@ async def test_every_command_of_the_table_does_its_work(
     await on_session("session.rename", title="Renamed")
     await on_session("session.archive")
     assert "Renamed" in (await on_session("session.export", format="markdown"))["content"]
-    [endpoint] = (await client.command("holdfast.endpoint.list"))["endpoints"]
-    models = (await client.command("holdfast.model.list", endpoint=endpoint["name"]))["models"]
-    await on_session("model.select", model=models[0]["model"])
+    await chooses_a_model(client, session)
     source = Path(__file__).parent.parent / "corpora/claude-code/cipher-box-2.1.49_d9bd077a.jsonl"
     imported = await client.command("holdfast.session.import", uri=source.as_uri())
     await asks_about_transcripts(client, source, work)
