@@ -298,7 +298,7 @@ async def test_P3_a_turn_waits_for_an_extra_that_is_not_installed_and_goes_on_wi
         assert await server.settled(session_id, turn) == "paused"
         assert server.statuses[session_id]["cause"] == "cloudClientMissing"
         [failed] = server.of(session_id, "requestFailed")
-        assert f"-m pip install '{extra}'" in failed["failure"]["message"]
+        assert f'-m pip install "{extra}"' in failed["failure"]["message"]
 
         hidden.unlink()
         await server.command("turn.resume", sessionId=session_id)

@@ -268,7 +268,7 @@ async def test_an_extra_that_is_not_installed_is_named_with_the_command_that_ins
         login = login_of(setting, {})
         failed = await failure(login)
     assert failed.cause is Cause.CLOUD_CLIENT_MISSING
-    assert f"{sys.executable} -m pip install '{extra}'" in failed.message
+    assert f'{sys.executable} -m pip install "{extra}"' in failed.message
     assert (await failure(login)).cause is Cause.CLOUD_SIGN_IN_MISSING, "found without a restart"
 
 

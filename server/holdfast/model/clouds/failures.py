@@ -218,7 +218,9 @@ def from_sign_in(cloud: Kind, error: BaseException, secrets: Sequence[str] = ())
 
 def client_missing(cloud: Kind, module: str) -> ModelFailed:
     """Return the failure of an endpoint whose extra is not installed, with the command for it."""
-    command = f"{sys.executable} -m pip install 'holdfast[{_EXTRAS[cloud]}]'"
+    # Double quotes are quotes in every shell, also in that of Windows.
+    python = f'"{sys.executable}"' if " " in sys.executable else sys.executable
+    command = f'{python} -m pip install "holdfast[{_EXTRAS[cloud]}]"'
     words = f"{NAMES[cloud]} needs the package {module}. Install it with: {command}"
     return ModelFailed(_failure((FailureKind.AUTHENTICATION, Cause.CLOUD_CLIENT_MISSING), words))
 
