@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from agent.stage import Room, room, step
-from holdfast.agent.api import NothingToCompact
+from holdfast.agent.errors import NothingToCompact
 from holdfast.session import events as ev
 
 SUMMARISER = {"system_contains": "hand-over note"}

@@ -9,9 +9,10 @@ import pytest
 
 from agent.stage import Room, room, step
 from holdfast.agent import compaction_reports
-from holdfast.agent.api import CompactionReport, UnknownCompaction
+from holdfast.agent.api import CompactionReport
 from holdfast.agent.compaction_reports import Stories
 from holdfast.agent.compaction_words import MADE
+from holdfast.agent.errors import UnknownCompaction
 from holdfast.conversation.history import Block, Message, assistant, tool_result, user
 from holdfast.session import events as ev
 from holdfast.session.state import Compaction, SessionState

@@ -9,7 +9,8 @@ import pytest
 
 from agent.stage import Room, room, step
 from holdfast.agent import diffs
-from holdfast.agent.api import ToolDiff, UnknownToolCall
+from holdfast.agent.api import ToolDiff
+from holdfast.agent.errors import UnknownToolCall
 from holdfast.journal.sqlite import SqliteStore
 from holdfast.session.events import (
     BlockFinished,

@@ -19,7 +19,7 @@ from holdfast.conversation.history import Block, text
 from holdfast.media import pictures
 from holdfast.session.events import PromptAccepted, TurnEnded
 from holdfast.simulator import Script, Simulator
-from holdfast.tools.mentions import Mention
+from holdfast.tools.port import Mention
 from media import pictures as make
 
 MARK = b',"cache_control":{"type":"ephemeral"}'

@@ -14,7 +14,7 @@ from holdfast.session.events import (
     ResponseFinished,
     TurnEnded,
 )
-from holdfast.tools.mentions import Mention
+from holdfast.tools.port import Mention
 
 SUMMARISER = {"system_contains": "hand-over note"}
 PRICE = {"model": "claude-*", "input": 5, "output": 25, "cacheRead": 0.5, "cacheWrite": 6.25}

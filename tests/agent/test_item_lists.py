@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from agent.stage import Room, room, step
-from holdfast.agent.api import UnknownToolCall
+from holdfast.agent.errors import UnknownToolCall
 from holdfast.journal.store import SessionUnknown
 from session.dumb_client import DumbClient
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from agent.stage import room, settings_for, step, supervised
-from holdfast.agent.api import BadPrompt, UnknownModel, UnknownQuestion
+from holdfast.agent.errors import BadPrompt, UnknownModel, UnknownQuestion
 from holdfast.conversation.history import text
 from holdfast.journal.store import SessionOwnedElsewhere, SessionUnknown
 from holdfast.session import events as ev

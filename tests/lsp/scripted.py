@@ -14,7 +14,8 @@ import attrs
 from lsprotocol import types
 from pygls.exceptions import JsonRpcException
 
-from holdfast.agent.api import Batch, SessionView, Status, UnknownQuestion
+from holdfast.agent.api import Batch, SessionView, Status
+from holdfast.agent.errors import UnknownQuestion
 from holdfast.journal.store import SessionUnknown
 from holdfast.session.events import Event, TodosUpdated
 from holdfast.session.inputs import Recorded

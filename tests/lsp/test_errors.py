@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 from pygls.exceptions import JsonRpcException
 
-from holdfast.agent.api import AgentError, NotWhileBusy
+from holdfast.agent.errors import AgentError, NotWhileBusy
 from holdfast.journal.store import SessionUnknown, StoreError
 from holdfast.lsp import errors
 from holdfast.model.port import ModelFailed

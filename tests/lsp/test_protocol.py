@@ -404,5 +404,21 @@ async def test_nothing_heavy_is_imported_when_initialize_is_answered(start: Star
     assert start.imported & {"anthropic", "mcp", "psycopg", "PIL", "rich", "httpx2"} == set()
 
 
+async def test_the_agent_is_not_imported_before_initialize_is_answered(start: Start) -> None:
+    """S1: half of a start was modules that were needed for their types alone."""
+    parts = {
+        "holdfast.agent.driver",
+        "holdfast.agent.supervisor",
+        "holdfast.conversation.passes",
+        "holdfast.conversation.rules",
+        "holdfast.session.banners",
+        "holdfast.session.inputs",
+        "holdfast.session.state",
+        "holdfast.media.fitting",
+    }
+    assert "holdfast.lsp.server" in start.imported
+    assert start.imported & parts == set()
+
+
 async def test_an_editor_that_is_gone_ends_the_process(start: Start) -> None:
     assert start.exit_code == 0

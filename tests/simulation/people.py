@@ -12,8 +12,9 @@ from collections.abc import Awaitable, Callable, Iterator
 from random import Random
 from typing import Any, Protocol
 
-from holdfast.agent.api import AgentError, Status
+from holdfast.agent.api import Status
 from holdfast.agent.driver import STORE_RETRY_MAX_S
+from holdfast.agent.errors import AgentError
 from holdfast.agent.supervisor import Supervisor
 from holdfast.conversation.history import text
 from holdfast.journal import codec

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from holdfast.tools.mentions import ALL_BYTES_MAX, MEDIA_MAX, MENTION_BYTES_MAX, Mention, read
-from holdfast.tools.port import ToolContext
+from holdfast.tools.mentions import ALL_BYTES_MAX, MEDIA_MAX, MENTION_BYTES_MAX, read
+from holdfast.tools.port import Mention, ToolContext
 from media import pictures as make
 from tools.toolkit import EditorWithDocuments
 

@@ -20,8 +20,8 @@ from holdfast.agent.api import (
     CompactionReport,
     CompactionReports,
     CompactionText,
-    UnknownCompaction,
 )
+from holdfast.agent.errors import UnknownCompaction
 from holdfast.agent.recall import SessionPast
 from holdfast.conversation.clipping import clip
 from holdfast.journal import codec

@@ -16,8 +16,9 @@ from typing import Final
 import attrs
 import msgspec
 
-from holdfast.agent.api import ToolDiff, UnknownToolCall
+from holdfast.agent.api import ToolDiff
 from holdfast.agent.approvals import arguments_of
+from holdfast.agent.errors import UnknownToolCall
 from holdfast.agent.services import Services
 from holdfast.conversation import encoding
 from holdfast.conversation.history import Block

@@ -14,7 +14,7 @@ from typing import Final, TypeAlias
 
 import attrs
 
-from holdfast.agent.api import AgentError
+from holdfast.agent.errors import AgentError
 from holdfast.agent.reading import is_sent_again
 from holdfast.agent.registry import Registry
 from holdfast.agent.services import Services

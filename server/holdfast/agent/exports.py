@@ -13,7 +13,8 @@ from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
 from holdfast.agent import reading
-from holdfast.agent.api import ExportFormat, UnsupportedFormat
+from holdfast.agent.api import ExportFormat
+from holdfast.agent.errors import UnsupportedFormat
 from holdfast.conversation import encoding
 from holdfast.conversation.history import ASSISTANT, USER, Message
 from holdfast.journal.store import Record

@@ -14,7 +14,7 @@ from typing import Final
 import attrs
 import msgspec
 
-from holdfast.agent.api import BadPrompt
+from holdfast.agent.errors import BadPrompt
 from holdfast.agent.prompts import system_prompt
 from holdfast.conversation import encoding
 from holdfast.conversation.clipping import clip

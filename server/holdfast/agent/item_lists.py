@@ -13,7 +13,8 @@ from typing import Final
 
 import msgspec
 
-from holdfast.agent.api import OpenedItems, UnknownToolCall
+from holdfast.agent.api import OpenedItems
+from holdfast.agent.errors import UnknownToolCall
 from holdfast.journal import codec
 from holdfast.journal.store import Record, Store
 from holdfast.session.items import Change, Item, Items, whole_output

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from typing import Final
 
 from holdfast.agent import diffs, wakefulness
-from holdfast.agent.api import NotWhileBusy
 from holdfast.agent.driver import Driver
+from holdfast.agent.errors import NotWhileBusy
 from holdfast.agent.services import Services
 from holdfast.conversation import tokens
 from holdfast.journal import codec

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
-from holdfast.agent.api import NotWhileBusy, RepairChange, RepairReport
+from holdfast.agent.api import RepairChange, RepairReport
 from holdfast.agent.driver import Driver
+from holdfast.agent.errors import NotWhileBusy
 from holdfast.agent.limits import model_of, profile
 from holdfast.agent.registry import Registry
 from holdfast.agent.services import Services

@@ -10,8 +10,8 @@ from typing import Literal
 
 import attrs
 
-from holdfast.agent.api import UnknownEndpoint, UnknownModel
 from holdfast.agent.driver import Driver
+from holdfast.agent.errors import UnknownEndpoint, UnknownModel
 from holdfast.agent.limits import alternative
 from holdfast.agent.registry import Registry
 from holdfast.agent.services import Services

@@ -29,19 +29,16 @@ from holdfast.agent.api import (
     CompactionReports,
     CompactionText,
     ExportFormat,
-    NothingToCompact,
-    NotWhileBusy,
     ReadableMessage,
     RepairReport,
     SessionList,
     SessionView,
     ToolDiff,
-    UnknownPrompt,
-    UnknownQuestion,
 )
 from holdfast.agent.choices import Choices
 from holdfast.agent.doctor import Doctor, SubjectOf
 from holdfast.agent.driver import Driver
+from holdfast.agent.errors import NothingToCompact, NotWhileBusy, UnknownPrompt, UnknownQuestion
 from holdfast.agent.item_lists import ItemLists
 from holdfast.agent.limits import limits_of
 from holdfast.agent.prompts import system_prompt
@@ -64,9 +61,8 @@ from holdfast.session import view
 from holdfast.session.compaction import budget
 from holdfast.session.fold import apply
 from holdfast.session.state import Phase, SessionState
-from holdfast.tools.mentions import Mention
 from holdfast.tools.mentions import read as read_mentions
-from holdfast.tools.port import Editor
+from holdfast.tools.port import Editor, Mention
 
 FOREIGN_POLL_S: Final = 1.0
 _log: Final = logging.getLogger(__name__)

@@ -35,7 +35,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _expected_errors() -> tuple[type[Exception], ...]:
-    from holdfast.agent.api import AgentError
+    from holdfast.agent.errors import AgentError
     from holdfast.journal.store import StoreError
     from holdfast.model.port import ModelFailed
 

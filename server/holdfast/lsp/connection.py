@@ -12,7 +12,7 @@ import contextlib
 import json
 import logging
 import signal
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
@@ -21,8 +21,10 @@ from holdfast.lsp import errors
 from holdfast.lsp.framing import BrokenFrame, FrameParser
 from holdfast.lsp.large import opening
 from holdfast.lsp.outbox import Outbox, Sink
-from holdfast.lsp.server import HoldfastServer
 from holdfast.lsp.stdio import Source, open_streams, take_standard_streams
+
+if TYPE_CHECKING:
+    from holdfast.lsp.server import HoldfastServer
 
 logger = logging.getLogger(__name__)
 

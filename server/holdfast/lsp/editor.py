@@ -17,11 +17,12 @@ from pygls.capabilities import get_capability
 from pygls.exceptions import JsonRpcException
 from pygls.uris import to_fs_path, uri_scheme
 
-from holdfast.lsp.bars import Link
 from holdfast.lsp.documents import Document, split_lines
 
 if TYPE_CHECKING:
     from pygls.workspace import TextDocument
+
+    from holdfast.lsp.bars import Link
 
 logger = logging.getLogger(__name__)
 

@@ -14,7 +14,7 @@ from typing import Any, Final
 import attrs
 from pygls.exceptions import JsonRpcException
 
-from holdfast.agent import api
+from holdfast.agent import errors as agent
 from holdfast.journal import store
 from holdfast.model.port import ModelFailed
 from holdfast.session.failures import POLICIES, Remedy, explain, told
@@ -49,17 +49,17 @@ ERROR_CODES: Final[Mapping[type[Exception], Row]] = {
     store.StoreDamaged: Row(REQUEST_FAILED),
     store.StoreBusy: Row(REQUEST_FAILED, retryable=True),
     store.StoreUnavailable: Row(REQUEST_FAILED, retryable=True),
-    api.AgentError: Row(REQUEST_FAILED),
-    api.NothingToCompact: Row(REQUEST_FAILED),
-    api.NotWhileBusy: Row(REQUEST_FAILED, retryable=True),
-    api.UnknownQuestion: Row(INVALID_PARAMS),
-    api.UnknownPrompt: Row(INVALID_PARAMS),
-    api.UnknownToolCall: Row(INVALID_PARAMS),
-    api.UnknownCompaction: Row(INVALID_PARAMS),
-    api.BadPrompt: Row(INVALID_PARAMS),
-    api.UnknownModel: Row(INVALID_PARAMS),
-    api.UnknownEndpoint: Row(INVALID_PARAMS),
-    api.UnsupportedFormat: Row(INVALID_PARAMS),
+    agent.AgentError: Row(REQUEST_FAILED),
+    agent.NothingToCompact: Row(REQUEST_FAILED),
+    agent.NotWhileBusy: Row(REQUEST_FAILED, retryable=True),
+    agent.UnknownQuestion: Row(INVALID_PARAMS),
+    agent.UnknownPrompt: Row(INVALID_PARAMS),
+    agent.UnknownToolCall: Row(INVALID_PARAMS),
+    agent.UnknownCompaction: Row(INVALID_PARAMS),
+    agent.BadPrompt: Row(INVALID_PARAMS),
+    agent.UnknownModel: Row(INVALID_PARAMS),
+    agent.UnknownEndpoint: Row(INVALID_PARAMS),
+    agent.UnsupportedFormat: Row(INVALID_PARAMS),
     ModelFailed: Row(REQUEST_FAILED, retryable=True),
 }
 
@@ -96,7 +96,7 @@ def converted(error: Exception, what: str) -> JsonRpcException:
             return failed(
                 REQUEST_FAILED, failure.kind.value, told(failure), advice, retryable=retryable
             )
-        case store.StoreError() | api.AgentError():
+        case store.StoreError() | agent.AgentError():
             row = next(ERROR_CODES[kind] for kind in type(error).__mro__ if kind in ERROR_CODES)
             return failed(
                 row.code, type(error).__name__, str(error), error.action, retryable=row.retryable

@@ -12,14 +12,17 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
-from holdfast.agent.api import AgentError, Batch, SessionView
+from holdfast.agent.api import Batch, SessionView
+from holdfast.agent.errors import AgentError
 from holdfast.journal.store import StoreError
 from holdfast.lsp.framing import frame
-from holdfast.lsp.outbox import Outbox
-from holdfast.lsp.port import Supervisor
-from holdfast.lsp.streams import Stream
+
+if TYPE_CHECKING:
+    from holdfast.lsp.outbox import Outbox
+    from holdfast.lsp.port import Supervisor
+    from holdfast.lsp.streams import Stream
 
 logger = logging.getLogger(__name__)
 

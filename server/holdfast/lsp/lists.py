@@ -9,15 +9,17 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from holdfast.agent.api import SessionEntry, SessionList
 from holdfast.agent.overview import same_entry
 from holdfast.journal.store import StoreError
 from holdfast.lsp import wire
 from holdfast.lsp.framing import frame
-from holdfast.lsp.outbox import Outbox
-from holdfast.lsp.port import Supervisor
+
+if TYPE_CHECKING:
+    from holdfast.agent.api import SessionEntry, SessionList
+    from holdfast.lsp.outbox import Outbox
+    from holdfast.lsp.port import Supervisor
 
 logger = logging.getLogger(__name__)
 

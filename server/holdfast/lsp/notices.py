@@ -6,10 +6,13 @@ failing the same way is no news.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from lsprotocol import types
 
-from holdfast.agent.api import Batch, SessionView, Status
-from holdfast.lsp.bars import Link
+if TYPE_CHECKING:
+    from holdfast.agent.api import Batch, SessionView, Status
+    from holdfast.lsp.bars import Link
 
 
 class Notices:

@@ -11,30 +11,29 @@ from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
-from holdfast.agent.api import (
-    Accepted,
-    Batch,
-    CompactionReports,
-    CompactionText,
-    ExportFormat,
-    OpenedItems,
-    ReadableMessage,
-    RepairReport,
-    SessionList,
-    SessionView,
-    ToolDiff,
-)
-from holdfast.agent.selection import Selection
-from holdfast.conversation.history import Block
-from holdfast.journal.store import SessionSummary
-from holdfast.model.credentials import Source
-from holdfast.session.items import Item
-from holdfast.tools.mentions import Mention
-from holdfast.tools.port import Editor
-
 if TYPE_CHECKING:
+    # Half of the agent, which loads after `initialize` (S1).
+    from holdfast.agent.api import (
+        Accepted,
+        Batch,
+        CompactionReports,
+        CompactionText,
+        ExportFormat,
+        OpenedItems,
+        ReadableMessage,
+        RepairReport,
+        SessionList,
+        SessionView,
+        ToolDiff,
+    )
     from holdfast.agent.choices import Choices
-    from holdfast.agent.doctor import Doctor  # half of the agent, which loads after `initialize`
+    from holdfast.agent.doctor import Doctor
+    from holdfast.agent.selection import Selection
+    from holdfast.conversation.history import Block
+    from holdfast.journal.store import SessionSummary
+    from holdfast.model.credentials import Source
+    from holdfast.session.items import Item
+    from holdfast.tools.port import Editor, Mention
 
 Answer: TypeAlias = Literal["allow", "allowAlways", "deny"]
 

@@ -14,12 +14,11 @@ import math
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from holdfast.agent import compaction_words
 from holdfast.agent.api import Batch, CompactionProgress, SessionView, Status
 from holdfast.lsp.bars import Bar, Link, Look, Token
-from holdfast.lsp.port import Supervisor
 from holdfast.session.events import (
     CompactionCommitted,
     CompactionEnd,
@@ -27,6 +26,9 @@ from holdfast.session.events import (
     CompactionPrepared,
     CompactionStarted,
 )
+
+if TYPE_CHECKING:
+    from holdfast.lsp.port import Supervisor
 
 WAIT_SHOWN_AFTER_S: Final = 0.5
 COMPACTION_SHOWN_AFTER_S: Final = 0.1

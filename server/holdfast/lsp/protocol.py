@@ -26,12 +26,13 @@ from pygls.protocol.json_rpc import (
     JsonRPCNotification,
     JsonRPCRequestMessage,
 )
-from pygls.workspace import Workspace
 
 from holdfast.lsp import errors, wire
 from holdfast.lsp.framing import frame
 
 if TYPE_CHECKING:
+    from pygls.workspace import Workspace
+
     from holdfast.lsp.outbox import Outbox
     from holdfast.lsp.server import HoldfastServer
 

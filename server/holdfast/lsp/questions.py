@@ -10,16 +10,19 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from lsprotocol import types
 from pygls.exceptions import JsonRpcException
 
-from holdfast.agent.api import AgentError, Batch, OpenQuestion, SessionView, UnknownQuestion
+from holdfast.agent.api import Batch, OpenQuestion, SessionView
+from holdfast.agent.errors import AgentError, UnknownQuestion
 from holdfast.journal.store import StoreError
-from holdfast.lsp.bars import Link
-from holdfast.lsp.port import Answer, Supervisor
 from holdfast.session.events import QuestionAnswered, QuestionAsked, TurnEnded
+
+if TYPE_CHECKING:
+    from holdfast.lsp.bars import Link
+    from holdfast.lsp.port import Answer, Supervisor
 
 logger = logging.getLogger(__name__)
 

@@ -8,13 +8,15 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator, Mapping
-from typing import Any, Final, Literal, Union, get_args, get_origin
+from typing import TYPE_CHECKING, Any, Final, Literal, Union, get_args, get_origin
 
 import msgspec
 
 from holdfast.lsp import commands, errors
-from holdfast.lsp.rows import Command
 from holdfast.session.events import EVENT_TYPES
+
+if TYPE_CHECKING:
+    from holdfast.lsp.rows import Command
 
 _INTRODUCTION: Final = """\
 # The protocol

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import attrs
 
-from holdfast.lsp import params as p
+if TYPE_CHECKING:
+    from holdfast.lsp import params as p
 
 Handler: TypeAlias = Callable[[Any, Any], Awaitable[Any]]
 

@@ -14,8 +14,7 @@ import platform
 import uuid
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from functools import cache, partial
-from importlib import metadata
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 from lsprotocol import types
@@ -25,7 +24,7 @@ from pygls.exceptions import JsonRpcException
 from pygls.lsp.server import LanguageServer
 
 from holdfast import __version__
-from holdfast.agent.api import AgentError
+from holdfast.agent.errors import AgentError
 from holdfast.journal.store import StoreError
 from holdfast.lsp import commands, errors, wire
 from holdfast.lsp.documents import Documents
@@ -33,13 +32,15 @@ from holdfast.lsp.editor import ConnectionEditor
 from holdfast.lsp.followers import Followers
 from holdfast.lsp.lists import Lists
 from holdfast.lsp.notices import Notices
-from holdfast.lsp.outbox import Outbox
 from holdfast.lsp.port import Supervisor
 from holdfast.lsp.progress import Progress
 from holdfast.lsp.protocol import HoldfastProtocol
 from holdfast.lsp.questions import Questions
 from holdfast.lsp.transcripts.features import Transcripts
 from holdfast.settings import Settings
+
+if TYPE_CHECKING:
+    from holdfast.lsp.outbox import Outbox
 
 logger = logging.getLogger(__name__)
 
@@ -349,6 +350,8 @@ def _own_views(experimental: Any) -> dict[str, Any]:
 
 @cache
 def _versions() -> dict[str, str]:
+    from importlib import metadata  # noqa: PLC0415 (no start needs it: S1)
+
     return {name: metadata.version(name) for name in ("pygls", "lsprotocol", "anthropic", "apsw")}
 
 

@@ -7,13 +7,15 @@ everything after it once, in order. It is driven by the one loop in `followers.p
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import attrs
 
 from holdfast.agent.api import Batch, SessionView, Status
 from holdfast.lsp import wire
-from holdfast.session.items import Items
+
+if TYPE_CHECKING:  # It loads after `initialize` (S1).
+    from holdfast.session.items import Items
 
 
 class Stream(Protocol):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from holdfast.conversation.history import Block, text
 from holdfast.lsp import errors, wire
 from holdfast.lsp import params as p
-from holdfast.tools.mentions import Mention
+from holdfast.tools.port import Mention
 
 if TYPE_CHECKING:
     from holdfast.lsp.server import HoldfastServer

@@ -9,15 +9,17 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from functools import cache
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 import msgspec
 
-from holdfast.agent.api import SessionEntry, SessionView, Status
 from holdfast.conversation import encoding
-from holdfast.session.inputs import Recorded
-from holdfast.session.items import Change
+
+if TYPE_CHECKING:  # It loads after `initialize` (S1).
+    from holdfast.agent.api import SessionEntry, SessionView, Status
+    from holdfast.session.inputs import Recorded
+    from holdfast.session.items import Change
 
 _encoder: Final = msgspec.json.Encoder()
 

@@ -19,22 +19,13 @@ from holdfast.media import fitting
 from holdfast.tools import files, output, paths
 from holdfast.tools.base import in_words
 from holdfast.tools.errors import ToolFailure
-from holdfast.tools.port import ToolContext
+from holdfast.tools.port import Mention, ToolContext
 from holdfast.tools.threads import in_thread
 
 MENTION_BYTES_MAX: Final = 100_000
 ALL_BYTES_MAX: Final = 400_000
 MEDIA_MAX: Final = 20
 """Pictures and PDFs of one prompt: as many as the API takes without narrower limits (R60)."""
-
-
-@attrs.frozen
-class Mention:
-    """A file, or its lines from `start_line` to `end_line` (from 1, both included)."""
-
-    path: str
-    start_line: int | None = None
-    end_line: int | None = None
 
 
 @attrs.frozen

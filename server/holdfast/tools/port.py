@@ -52,6 +52,17 @@ class Question:
     pattern: str
 
 
+@attrs.frozen
+class Mention:
+    """What a person mentions in a prompt: a file, or its lines from `start_line` to `end_line`
+    (from 1, both included).
+    """
+
+    path: str
+    start_line: int | None = None
+    end_line: int | None = None
+
+
 class Editor(Protocol):
     """The editor's view of files that are open in it. Paths are absolute and resolved."""
 

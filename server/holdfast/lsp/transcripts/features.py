@@ -10,7 +10,6 @@ from collections.abc import Callable, Coroutine, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-import msgspec
 from lsprotocol import types
 from pygls.capabilities import get_capability
 
@@ -23,6 +22,7 @@ from holdfast.lsp.transcripts.workers import WorkerRefused
 if TYPE_CHECKING:
     from pathlib import Path
 
+    import msgspec
     from pygls.exceptions import JsonRpcException
 
     from holdfast.lsp.server import HoldfastServer

@@ -11,8 +11,10 @@ from array import array
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
+from typing import TYPE_CHECKING
 
-from holdfast.transcripts.rows import Row
+if TYPE_CHECKING:
+    from holdfast.transcripts.rows import Row
 
 
 class Lookup:

@@ -12,13 +12,15 @@ import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, BinaryIO, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, BinaryIO, Final, TypeAlias
 
 import attrs
 
 from holdfast.transcripts.bodies import Bodies
-from holdfast.transcripts.index import TranscriptIndex
-from holdfast.transcripts.rows import Row
+
+if TYPE_CHECKING:
+    from holdfast.transcripts.index import TranscriptIndex
+    from holdfast.transcripts.rows import Row
 
 Json: TypeAlias = dict[str, Any]
 

@@ -11,10 +11,9 @@ import io
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO, Final
+from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 import attrs
-import msgspec
 
 from holdfast.lsp.transcripts.answers import ANSWERS
 from holdfast.lsp.transcripts.answers.records import sentence
@@ -23,12 +22,16 @@ from holdfast.lsp.transcripts.positions import UTF_16, Json, Places, Source, lon
 from holdfast.transcripts import codex, findings, foreign, formats, messages_list
 from holdfast.transcripts.findings import Finding, Report, Severity
 from holdfast.transcripts.formats import HEAD_BYTES
-from holdfast.transcripts.imported import ImportedHistory
 from holdfast.transcripts.index import Progress, TranscriptIndex
 from holdfast.transcripts.lines import read_lines
 from holdfast.transcripts.opened import open_transcript
 from holdfast.transcripts.repairing import Edit, edits
 from holdfast.transcripts.sparse import Sparse
+
+if TYPE_CHECKING:
+    import msgspec
+
+    from holdfast.transcripts.imported import ImportedHistory
 
 NAME: Final = "holdfast"
 """Whose the diagnostics are."""

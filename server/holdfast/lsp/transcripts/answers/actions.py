@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any, Final
 from holdfast.lsp.transcripts.answers.records import clean
 from holdfast.lsp.transcripts.positions import UTF_16, Json, Places
 from holdfast.transcripts.findings import Finding, Severity
-from holdfast.transcripts.repairing import Edit
 
 if TYPE_CHECKING:
     from holdfast.lsp.transcripts.view import View
+    from holdfast.transcripts.repairing import Edit
 
 EDIT_BYTES_MAX: Final = 2_000_000
 """The most new text that is sent as an edit."""

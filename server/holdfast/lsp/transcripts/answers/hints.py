@@ -9,11 +9,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from holdfast.lsp.transcripts.answers.records import clean, tokens, usage_of
-from holdfast.lsp.transcripts.positions import Json, Places
-from holdfast.transcripts.rows import Row
 
 if TYPE_CHECKING:
+    from holdfast.lsp.transcripts.positions import Json, Places
     from holdfast.lsp.transcripts.view import View
+    from holdfast.transcripts.rows import Row
 
 READ_BYTES_MAX: Final = 8_000_000
 HINTS_MAX: Final = 1000

@@ -14,11 +14,11 @@ import attrs
 
 from holdfast.lsp.transcripts.answers import records
 from holdfast.lsp.transcripts.answers.records import Block, Record
-from holdfast.lsp.transcripts.positions import Json, Places
-from holdfast.transcripts.rows import Row
 
 if TYPE_CHECKING:
+    from holdfast.lsp.transcripts.positions import Json, Places
     from holdfast.lsp.transcripts.view import View
+    from holdfast.transcripts.rows import Row
 
 RECORDS_MAX: Final = 5
 """How many records of one line are told of, of those that were glued together."""

@@ -12,11 +12,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
-from holdfast.lsp.transcripts.positions import Json, Places
-from holdfast.transcripts.rows import Row
-
 if TYPE_CHECKING:
+    from holdfast.lsp.transcripts.positions import Json, Places
     from holdfast.lsp.transcripts.view import View
+    from holdfast.transcripts.rows import Row
 
 _ID_CHARS_MAX: Final = 400
 

@@ -14,10 +14,10 @@ import msgspec
 
 from holdfast.lsp.transcripts.answers.records import about, calls_of, kind, label, record_of
 from holdfast.lsp.transcripts.positions import UTF_16, Json, Places
-from holdfast.transcripts.rows import Row
 
 if TYPE_CHECKING:
     from holdfast.lsp.transcripts.view import View
+    from holdfast.transcripts.rows import Row
 
 _Make: TypeAlias = Callable[["Sequence[Part]", Places], Iterator[Json]]
 

@@ -7,13 +7,14 @@ is a stranger's: it is shown as words, never as markup.
 from __future__ import annotations
 
 import re
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from holdfast.lsp.transcripts.positions import Places
-from holdfast.transcripts.findings import Finding
-from holdfast.transcripts.rows import Row
+if TYPE_CHECKING:
+    from holdfast.lsp.transcripts.positions import Places
+    from holdfast.transcripts.findings import Finding
+    from holdfast.transcripts.rows import Row
 
 LABEL_CHARS: Final = 80
 _UNREAD: Final = msgspec.Raw()
