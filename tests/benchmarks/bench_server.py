@@ -38,6 +38,8 @@ REQUESTS = 400
 DELTAS = 5000
 HEAVY = frozenset({"anthropic", "mcp", "psycopg", "PIL", "rich"})
 STALL_MB_MAX = 16
+SESSIONS = 3
+ANSWERS = 12
 
 BARE = """
 from pygls.lsp.server import LanguageServer
@@ -225,13 +227,19 @@ async def _processor_us(work: Callable[[], Any]) -> float:
 
 
 async def stall_row() -> Row:
-    """The server streams 1.2 MB of answers to an editor that reads nothing for ten seconds."""
-    novel = Respond(content=(TextItem(text="0123456789abcdef" * 12_500, chunk=500),))
+    """The server streams 1.2 MB of answers to an editor that reads nothing for ten seconds.
+
+    No answer is cut at the limit of output and continued, and no session comes near its window:
+    else three times as much is streamed and a compaction is measured beside it.
+    """
+    novel = Respond(content=(TextItem(text="0123456789abcdef" * 6_250, chunk=500),))
     with data_dir() as directory:
         async with Simulator([Step(times=None, respond=novel)]) as simulator:
             client = ours(directory, base_url=simulator.base_url)
             rise = await asyncio.to_thread(_stalled_rise_mb, client)
             client.processor_ms()
+            answers = [entry for entry in simulator.log if entry.path.endswith("/messages")]
+            assert len(answers) == 1 + ANSWERS, "something else was measured too"
     ok = rise <= STALL_MB_MAX
     what = "memory while an editor does not read for 10 s | the limit"
     return Row("S15", what, rise, STALL_MB_MAX, "MB", rise / STALL_MB_MAX, "at most 1.0x", ok)
@@ -250,16 +258,17 @@ def _stalled_rise_mb(client: Client) -> float:
         while client.turns_ended < turns:
             client.receive()
 
-    session = command("holdfast.session.create")["sessionId"]
-    command("holdfast.session.open", sessionId=session)
-    command("holdfast.turn.send", sessionId=session, text="warm up")
+    sessions = [command("holdfast.session.create")["sessionId"] for _ in range(SESSIONS)]
+    for session in sessions:
+        command("holdfast.session.open", sessionId=session)
+    command("holdfast.turn.send", sessionId=sessions[0], text="warm up")
     until_ended(1)
     before = client.resident_mb()
-    for _ in range(6):
+    for session in sessions * (ANSWERS // SESSIONS):
         command("holdfast.turn.send", sessionId=session, text="write a novel")
     time.sleep(10)
     rise = client.resident_mb() - before
-    until_ended(7)
+    until_ended(1 + ANSWERS)
     return rise
 
 

@@ -253,7 +253,7 @@ class Driver:
         self._store_trouble = None
         if change is not None and change.phase is not None:
             self._phase_written = change.phase
-        self.feed.publish(records)
+        self.feed.publish(records, [len(record.payload) for record in encoded])
 
     def _answer_stops(self, letter: Letter, trouble: str) -> None:
         """Have stops work while the store refuses them: whoever stops does not wait for a disk."""

@@ -1,7 +1,8 @@
 """What followers of a session see: events that are durable, in order, and the newest status.
 
 Law: a follower pulls. It gets every event after its sequence number exactly once and without a
-gap, however slow it is; memory per session is bounded, older events are read from the store.
+gap, however slow it is; memory per session is bounded, in number and in bytes; older events are
+read from the store.
 Statuses are not kept: a follower sees the newest.
 """
 
@@ -20,6 +21,7 @@ from holdfast.session import events as ev
 from holdfast.session.inputs import Recorded
 
 RECENT_MAX: Final = 2_048
+RECENT_BYTES_MAX: Final = 1_000_000
 BATCH_MAX: Final = 512
 LISTED: Final = (ev.SessionRenamed, ev.SessionArchived, ev.ModelSelected, ev.EndpointSelected)
 
@@ -38,7 +40,9 @@ class Feed:
         """`line_changed` is called when a list of sessions would show another line."""
         self._session_id = session_id
         self._store = store
-        self._recent: deque[Recorded] = deque(maxlen=RECENT_MAX)
+        self._recent: deque[Recorded] = deque()
+        self._sizes: deque[int] = deque()
+        self._bytes = 0
         self._head = head_seq
         self._status = status
         self._status_no = 0
@@ -56,10 +60,20 @@ class Feed:
         """What the session is doing now."""
         return self._status
 
-    def publish(self, records: Sequence[Recorded]) -> None:
-        """Show events that are in the journal now."""
+    @property
+    def recent_bytes(self) -> int:
+        """What the events that are kept take in the journal."""
+        return self._bytes
+
+    def publish(self, records: Sequence[Recorded], sizes: Sequence[int]) -> None:
+        """Show events that are in the journal now, where they take `sizes` bytes."""
         if records:
             self._recent.extend(records)
+            self._sizes.extend(sizes)
+            self._bytes += sum(sizes)
+            while len(self._recent) > RECENT_MAX or self._bytes > RECENT_BYTES_MAX:
+                self._recent.popleft()
+                self._bytes -= self._sizes.popleft()
             self._head = records[-1].seq
             self._wake()
             if any(isinstance(record.event, LISTED) for record in records):
