@@ -122,9 +122,7 @@ SURVIVED: Final[Mapping[str, Survived]] = {
     "A31 a reference to a tool that is gone": Survived(
         0, SENT, ("A31: mended a `tool_result` block",)
     ),
-    "A32 two messages of the user in a row": Survived(
-        2, SENT, ("R20: joined two messages of one role (2 times)",)
-    ),
+    "A32 two messages of the user in a row": Survived(2, SENT, ()),
     "A33 an answer to a call that was never made": Survived(
         0,
         SENT,

@@ -99,6 +99,33 @@ async def test_P3_a_session_goes_on_at_a_stricter_endpoint_when_the_first_is_dow
             assert server.of(session_id, "endpointSelected")[-1]["reason"] == "back"
 
 
+async def test_P4_what_a_compaction_kept_is_sent_to_an_endpoint_where_turns_are_joined(
+    tmp_path: Path,
+) -> None:
+    """The summary and the prompt behind it are two of the person's messages in a row."""
+    async with Simulator() as first, Simulator(endpoint="compatible") as other:
+        options = {**two_endpoints(other, failoverSeconds=0.3), "failover": ["default", "office"]}
+        async with running(first, tmp_path, **options) as server:
+            made = await server.command("session.create", workspaceUri=tmp_path.as_uri())
+            session_id = made["sessionId"]
+            await server.open(session_id)
+            for number in range(3):
+                words = f"Question {number}: {'dulse ' * 2_000}"
+                sent = await server.command("turn.send", sessionId=session_id, text=words)
+                await server.ended(session_id, sent["turnId"])
+            await server.command("session.compact", sessionId=session_id)
+            in_force = lambda: server.of(session_id, "compactionCommitted")  # noqa: E731
+            await server.until(in_force, "the compaction in force")
+            await first.stop()
+            sent = await server.command("turn.send", sessionId=session_id, text="Newest of all.")
+            await server.ended(session_id, sent["turnId"])
+            assert other.refusals == []
+            messages = sent_to(other)[-1]["messages"]
+            assert [m["role"] for m in messages][-1] == "user"
+            assert "Newest of all." in str(messages[-1])
+            assert "<summary>" in str(messages[0])
+
+
 async def test_R75_thinking_that_another_organization_signed_does_not_stop_the_session_there(
     tmp_path: Path,
 ) -> None:

@@ -29,6 +29,9 @@ from simulation.refusing import RefusingApi
 from simulation.ways import Ways
 from simulation.witness import NONCE, TAKES_BLOCKS
 
+ESTIMATED = 1.15
+"""What is only estimated may be too high by so much."""
+
 EPOCH_MS = 1_700_000_000_000
 WORDS = ("kelp", "dulse", "laver", "wrack", "carrageen", "agar", "nori", "wakame", "tangle")
 SUMMARY = "compaction"
@@ -134,9 +137,15 @@ class SimulatedModel:
         self._stage.note("model", f"{self._process.name} {session_id} {work}")
 
     def _check_size(self, session_id: str, request: port.ModelRequest) -> None:
-        """P2: nothing is sent above a window that a setting says; what a model says comes later."""
+        """P2: nothing is sent above a window that a setting says; what a model says comes later.
+
+        An estimate may be too high by a little, and who insists is believed: the API decides then.
+        """
         size, window = self._size(request), self._stage.settings.context_window_tokens
-        if window is not None and size > window:
+        turn = self._stage.disk.sessions[session_id].witness.state.turn
+        if turn is not None and turn.insisted:
+            return
+        if window is not None and size > window * ESTIMATED:
             self._stage.complain("P2", f"{session_id}: {size} tokens were sent to {window}")
 
     def _too_long(self, request: port.ModelRequest) -> Failure | None:

@@ -14,6 +14,7 @@ import attrs
 from holdfast.conversation.history import Message
 from holdfast.conversation.profile import DEFAULT, Profile
 from holdfast.conversation.rules import validate
+from holdfast.conversation.turns import joined
 from holdfast.journal import codec
 from holdfast.journal.store import Record
 from holdfast.session import events as ev
@@ -148,7 +149,10 @@ class Witness:
         """P2, P6: what is sent is valid, and is what the journal says, no more and no less."""
         if findings := validate(tuple(messages), grammar):
             self._complain("P2", f"an invalid request was sent: {findings[0]}")
-        if tuple(messages) != self.last_request:
+        shown = self.last_request
+        if grammar.strict_alternation:  # The turns of a request are joined there, not the view's.
+            shown = joined(shown)
+        if tuple(messages) != shown:
             self._complain(
                 "P6",
                 "a request was sent that is not the view of the journal: something is used "

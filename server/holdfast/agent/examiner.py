@@ -50,6 +50,8 @@ async def examine(
         try:
             async with asyncio.timeout_at(deadline):
                 answer = await _counted(model, world, build(sent))
+            if isinstance(answer, refusals.Refusal) and effect.case.scene.turns_joined:
+                answer = refusals.before_joining(answer, sent.history)
         except TimeoutError:
             answer = Blind.MISSING
         sent, outcome = await asyncio.to_thread(_next, climbing, (answer,))

@@ -9,10 +9,13 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Final
 
+import attrs
+
 from holdfast.agent.services import AgentSettings, Services
 from holdfast.conversation import tokens
 from holdfast.conversation.models import profile_of
 from holdfast.conversation.profile import ON_DEMAND, Profile
+from holdfast.conversation.turns import joined
 from holdfast.model.port import Capabilities, ModelRequest
 from holdfast.session import failover, view
 from holdfast.session import inputs as inp
@@ -53,6 +56,7 @@ def limits_of(services: Services, state: SessionState, capabilities: Capabilitie
         probe_max_ms=int(settings.probe_max_s * 1000),
         continue_interrupted=settings.continue_interrupted,
         profile=profile(services, state, capabilities),
+        turns_joined=turns_joined(services, state),
         tools=services.tool_names,
         failover=_alternatives(services, state),
         failover_ms=int(settings.failover_s * 1000),
@@ -61,13 +65,21 @@ def limits_of(services: Services, state: SessionState, capabilities: Capabilitie
 
 
 def profile(services: Services, state: SessionState, capabilities: Capabilities) -> Profile:
-    """Return the grammar of the session's model behind its endpoint.
+    """Return the grammar of the session's history for its model behind its endpoint.
 
-    A signed compaction is a block of it exactly when the model takes one (R31, R91).
+    Turns need not alternate in it: they are joined where a request is made (`turns_joined`), for a
+    history that is joined has lost where its prompts begin. A signed compaction is a block of it
+    exactly when the model takes one (R31, R91).
     """
     grammar = _grammar(services.settings, state.endpoint, model_of(services, state))
     takes = compacts_on_demand(services, state, capabilities)
-    return _taking_compactions(grammar) if takes else grammar
+    return _of_history(_taking_compactions(grammar) if takes else grammar)
+
+
+def turns_joined(services: Services, state: SessionState) -> bool:
+    """Say whether a request has one message for each turn: the endpoint wants it, or said so."""
+    grammar = _grammar(services.settings, state.endpoint, model_of(services, state))
+    return grammar.strict_alternation or _learned(services, state).turns_joined
 
 
 def compacts_on_demand(services: Services, state: SessionState, capabilities: Capabilities) -> bool:
@@ -109,6 +121,11 @@ def _grammar(settings: AgentSettings, endpoint: str, model: str) -> Profile:
 @lru_cache(maxsize=64)
 def _taking_compactions(grammar: Profile) -> Profile:
     return grammar.with_betas((ON_DEMAND,))
+
+
+@lru_cache(maxsize=64)
+def _of_history(grammar: Profile) -> Profile:
+    return attrs.evolve(grammar, strict_alternation=False)
 
 
 def model_of(services: Services, state: SessionState) -> str:
@@ -161,7 +178,7 @@ def request_of(
         model=model,
         system=state.system,
         tools=tuple(t for t in services.definitions if t.get("name") not in sent.left_out),
-        messages=sent.history,
+        messages=joined(sent.history) if turns_joined(services, state) else sent.history,
         max_output_tokens=min(most, room or most, piece or most),
         first_byte_timeout_s=first_byte_s(services.settings, tokens.estimate(sent.history)),
         idle_cut_s=services.settings.idle_cut_s,

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import attrs
 
-from holdfast.conversation.history import ASSISTANT, Block, Message, Role
+from holdfast.conversation.history import ASSISTANT, Block, History, Message, Role
 
 
 class Place(NamedTuple):
@@ -90,3 +90,34 @@ def pending_server_call(message: Message) -> bool:
         return False
     kind = message.blocks[-1].type
     return kind != "tool_use" and kind.endswith("_tool_use")
+
+
+def joined(history: History) -> History:
+    """Return a history in which turns alternate: messages of one role in a row are one (R20).
+
+    A joined message has the origin of its first; nothing is left out and nothing is moved.
+    """
+    found: list[Message] = []
+    for message in history:
+        if found and found[-1].role == message.role:
+            found[-1] = attrs.evolve(found[-1], blocks=(*found[-1].blocks, *message.blocks))
+        else:
+            found.append(message)
+    return history if len(found) == len(history) else tuple(found)
+
+
+def place_before_joining(
+    history: History, message: int, block: int | None
+) -> tuple[int, int | None] | None:
+    """Return where a place of `joined(history)` stands in the history itself.
+
+    None when it stands nowhere, or when a turn of more messages than one is meant as a whole.
+    """
+    turns = merged(history)
+    if message >= len(turns):
+        return None
+    turn = turns[message]
+    if block is None or block >= len(turn.places):
+        return (turn.start, None) if turn.stop - turn.start == 1 else None
+    found = turn.places[block]
+    return found.message, found.block

@@ -29,7 +29,7 @@ class Limits:
     session's model behind its endpoint; `tools` are the names of the tools there are, in the order
     in which they are sent. `overhead_...` is the size of a request besides its messages. `failover`
     are other endpoints in a person's order, for when this one has failed for `failover_ms`; `home`
-    is the one that a fail-over has left.
+    is the one that a fail-over has left. `turns_joined`: a request has one message for each turn.
     """
 
     model: str
@@ -49,6 +49,7 @@ class Limits:
     failover: tuple[Alternative, ...] = ()
     failover_ms: int = 60_000
     home: Alternative | None = None
+    turns_joined: bool = False
 
 
 @attrs.frozen

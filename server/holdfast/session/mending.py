@@ -67,10 +67,12 @@ def case_of(state: SessionState, turn: Turn, failure: Failure, limits: inp.Limit
         limits.profile,
         tuple(name for name in limits.tools if name not in sent.left_out),
         state.prompt_origins.get(turn.prompt_id, ""),
+        limits.turns_joined,
     )
+    refusal = refusals.read(failure)
     return Case(
         sent,
-        refusals.read(failure),
+        refusals.before_joining(refusal, sent.history) if scene.turns_joined else refusal,
         scene,
         head=state.messages[-1].origin if state.messages else "",
         extra=EXTRA_REQUESTS_MAX + 1 - turn.refusals,

@@ -15,6 +15,8 @@ from typing import Final
 
 import attrs
 
+from holdfast.conversation import turns
+from holdfast.conversation.history import History
 from holdfast.session.failures import Failure, FailureKind
 
 TOKENS_MIN: Final = 1_000
@@ -46,7 +48,8 @@ class Family(StrEnum):
 
 @attrs.frozen
 class Refusal:
-    """A refusal as far as it was understood. Indices are those of the request that was sent.
+    """A refusal as far as it was understood. Indices are those of the request that was sent, or of
+    the history where its turns were joined (`before_joining`).
 
     `fragment` is what the words have in common with every other refusal of the same cause: the
     message without its position, numbers and ids.
@@ -161,6 +164,18 @@ def read(failure: Failure) -> Refusal:
     )
 
 
+def before_joining(refusal: Refusal, history: History) -> Refusal:
+    """Return a refusal of a request whose turns were joined, with its place in the history (R20).
+
+    What cannot be placed there names no place any more.
+    """
+    if refusal.message is None:
+        return refusal
+    place = turns.place_before_joining(history, refusal.message, refusal.block)
+    message, block = place or (None, None)
+    return attrs.evolve(refusal, message=message, block=block)
+
+
 def fragment(failure: Failure) -> str:
     """Return the words without position, numbers and ids: the same for the same cause."""
     words = _IDS.sub("", _PLACES.sub("", failure.message))
@@ -176,7 +191,8 @@ class Lesson:
 
     `answer_tokens` is what an answer to this request may have, `output_tokens` what any answer of
     the model may have, `window_tokens` the model's window, `body_bytes` a request's size. With
-    `no_cache_marks` the endpoint does not know marks of the prompt cache (R82).
+    `no_cache_marks` the endpoint does not know marks of the prompt cache (R82), with `turns_joined`
+    it takes one message for each turn (R20).
     """
 
     answer_tokens: int | None = None
@@ -184,6 +200,7 @@ class Lesson:
     window_tokens: int | None = None
     body_bytes: int | None = None
     no_cache_marks: bool = False
+    turns_joined: bool = False
 
 
 def lesson(failure: Failure, sent_bytes: int = 0, sent_tokens: int = 0) -> Lesson:
@@ -194,6 +211,8 @@ def lesson(failure: Failure, sent_bytes: int = 0, sent_tokens: int = 0) -> Lesso
     words = failure.message
     if _NO_MARKS.search(words):
         return Lesson(no_cache_marks=True)
+    if failure.kind is FailureKind.INVALID_REQUEST and read(failure).rule == "R20":
+        return Lesson(turns_joined=True)
     if found := _OUTPUT_CAP.search(words):
         return Lesson(output_tokens=_enough(int(found[2])))
     if found := _OVER_WINDOW.search(words):

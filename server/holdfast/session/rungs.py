@@ -44,11 +44,10 @@ WITHHELD: Final = (
 _THINKING: Final = frozenset({"thinking", "redacted_thinking"})
 _MEDIA: Final = frozenset({"image", "document"})
 _ROLES: Final[Mapping[str, Mapping[str, Any]]] = {
-    "R20": {"strict_alternation": True},
     "R22": {"prefill_allowed": False},
     "R28": {"system_role_allowed": False},
 }
-"""What an endpoint wants that says such a thing (R20, R22, R28)."""
+"""What an endpoint wants that says such a thing (R22, R28)."""
 
 
 @attrs.frozen
@@ -75,12 +74,14 @@ class Change:
 class Scene:
     """What the rungs must know besides the request. `tools` are those that were sent, in order.
 
-    `prompt_origin` is the record of the prompt that is being answered.
+    `prompt_origin` is the record of the prompt that is being answered. `turns_joined`: where a
+    request is made of a history, its turns are joined (R20).
     """
 
     profile: Profile
     tools: tuple[str, ...] = ()
     prompt_origin: str = ""
+    turns_joined: bool = False
 
 
 Candidates: TypeAlias = Iterator[Change]

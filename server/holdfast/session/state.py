@@ -250,7 +250,8 @@ class RunningCompaction:
 @attrs.frozen
 class Learned:
     """What failures have said about a model's sizes, in tokens (None is nothing), and whether its
-    endpoint refuses marks of the prompt cache or compaction on demand.
+    endpoint refuses marks of the prompt cache, compaction on demand, or more messages than one for
+    a turn (`turns_joined`).
 
     `summary_tokens` is how much one request for a summary may hold at most: what was asked for with
     more ran into a time limit on the way or into the window (B01, B03, C06).
@@ -259,6 +260,7 @@ class Learned:
     window_tokens: int | None = None
     output_tokens: int | None = None
     no_cache_marks: bool = False
+    turns_joined: bool = False
     no_compaction: bool = False
     summary_tokens: int | None = None
 

@@ -8,22 +8,18 @@ thinking back.
 
 from __future__ import annotations
 
-import attrs
+from itertools import pairwise
 
-from holdfast.conversation.history import History, Message
+from holdfast.conversation.history import History
 from holdfast.conversation.passes.steps import Context, Log
+from holdfast.conversation.turns import joined
 
 
 def alternate(history: History, context: Context, log: Log) -> History:
     """Join messages of one role in a row, where turns must alternate."""
     if not context.profile.strict_alternation:
         return history
-    joined: list[Message] = []
-    for message in history:
-        if joined and joined[-1].role == message.role:
+    for before, message in pairwise(history):
+        if before.role == message.role:
             log.note("R20", message, "joined two messages of one role", "all of their blocks")
-            blocks = (*joined[-1].blocks, *message.blocks)
-            joined[-1] = attrs.evolve(joined[-1], blocks=blocks)
-        else:
-            joined.append(message)
-    return history if len(joined) == len(history) else tuple(joined)
+    return joined(history)

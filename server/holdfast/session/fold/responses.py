@@ -223,12 +223,13 @@ def _learn(state: SessionState, model: str, taught: refusals.Lesson) -> bool:
         window_tokens=_smaller(known.window_tokens, taught.window_tokens),
         output_tokens=_smaller(known.output_tokens, taught.output_tokens),
         no_cache_marks=known.no_cache_marks or taught.no_cache_marks,
+        turns_joined=known.turns_joined or taught.turns_joined,
     )
     if new != known:
         state.learned[model] = new
     state.body_bytes_max = _smaller(state.body_bytes_max, taught.body_bytes)
-    other_answer = new.output_tokens != known.output_tokens
-    return other_answer or new.no_cache_marks != known.no_cache_marks
+    form = ("output_tokens", "no_cache_marks", "turns_joined")
+    return any(getattr(new, name) != getattr(known, name) for name in form)
 
 
 def _smaller(known: int | None, said: int | None) -> int | None:
