@@ -11,7 +11,8 @@ from holdfast.session import inputs as inp
 from holdfast.session import preflight, view
 from holdfast.session.compaction import facts, planning
 from holdfast.session.failures import Failure, FailureKind
-from holdfast.session.state import Phase, index_of, last_index_of
+from holdfast.session.origins import index_of, last_index_of
+from holdfast.session.state import Phase
 from session.compacting import (
     LIMITS,
     SIGNING,
@@ -358,3 +359,25 @@ def test_a_signed_block_in_front_is_valid_for_who_takes_it_and_text_for_others(r
     assert steps
     said = [block.raw for _, blocks in event.edits[0].messages for block in ev.blocks_of(blocks)]
     assert any("So far." in raw for raw in said)
+
+
+# -- records of which a repair leaves nothing ------------------------------------------------------
+
+
+@pytest.mark.parametrize("rung", [ev.Rung.SUMMARY, ev.Rung.ON_DEMAND])
+@pytest.mark.survives("B22")
+def test_B22_what_came_behind_the_cut_is_shown_when_a_repair_takes_the_cut_away(
+    rung: ev.Rung,
+) -> None:
+    """P4: who is asked about is in the view, whatever becomes of the record that names a cut."""
+    world = compacted(SIGNING if rung is ev.Rung.ON_DEMAND else LIMITS, rung=rung)
+    [compaction] = world.state.compactions
+    cut = compaction.cut_origin or compaction.known_origin
+    exchange(world, "asked behind it")
+    before = view.messages(world.state)
+    edit = ev.MessageEdit(origin=cut, messages=())
+    world.give(inp.Note((ev.HistoryRepaired(repair_id="r_1", notes=(), edits=(edit,)),)))
+    assert "asked behind it" in shown(world)
+    assert "question 0" not in shown(world), "what it covers stays covered"
+    world.give(inp.Note((ev.RepairUndone(repair_id="r_1"),)))
+    assert view.messages(world.state) == before

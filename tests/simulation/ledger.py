@@ -15,7 +15,8 @@ from holdfast.session import events as ev
 from holdfast.session.failures import POLICIES, Failure, FailureKind, Remedy
 from holdfast.session.fold.responses import PROGRESS_CHARS
 from holdfast.session.ladder import EXTRA_REQUESTS_MAX
-from holdfast.session.state import LOOKING_BACK, SessionState, index_of
+from holdfast.session.origins import index_of
+from holdfast.session.state import LOOKING_BACK, SessionState
 from simulation.compactions import CompactionLedger
 from simulation.ways import WaysLedger
 

@@ -28,7 +28,8 @@ from holdfast.journal import codec
 from holdfast.journal.store import Store
 from holdfast.session import events as ev
 from holdfast.session import view
-from holdfast.session.state import Compaction, SessionState, index_of
+from holdfast.session.origins import index_of
+from holdfast.session.state import Compaction, SessionState
 
 TEXT_BYTES_MAX: Final = 4_000_000
 """What an editor can be asked to show; the whole history is in `holdfast.session.export`."""

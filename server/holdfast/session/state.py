@@ -7,7 +7,7 @@ without a result cannot be represented in a finished history (P2).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from typing import Final
 
@@ -419,19 +419,6 @@ UNSUPPORTED: Final = "unsupported"
 """The reason of a failed rung whose endpoint refuses compaction on demand as such."""
 
 TURN_PHASES: Final = frozenset(Phase) - {Phase.IDLE, Phase.QUEUED}
-
-
-def index_of(messages: Iterable[Message], origin: str) -> int | None:
-    """Return the index of the first message that comes from the record `origin`."""
-    return next((i for i, message in enumerate(messages) if message.origin == origin), None)
-
-
-def last_index_of(messages: Sequence[Message], origin: str) -> int:
-    """Return the index of the last message that comes from the record `origin`, or -1."""
-    if not origin:
-        return -1
-    indices = range(len(messages) - 1, -1, -1)
-    return next((index for index in indices if messages[index].origin == origin), -1)
 
 
 def outcomes_of(calls: Iterable[ToolCall]) -> Mapping[str, ToolOutcome]:

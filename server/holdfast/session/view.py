@@ -2,7 +2,8 @@
 
 Law: a pure function of the state, append-only between compactions. A message once accepted by the
 API keeps its bytes; only a compaction, a repair or a rewind changes what came before, and each of
-those is a record. What a compaction covers is found by its record, never by a position (B22).
+those is a record. What a compaction covers is found by its record, never by a position (B22), and
+what came behind that record is shown even when a repair has left nothing of it.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ import attrs
 from holdfast.conversation import casting
 from holdfast.conversation.clipping import clip
 from holdfast.conversation.history import ASSISTANT, USER, Block, History, Message, text
-from holdfast.session.state import Compaction, SessionState, index_of, last_index_of
+from holdfast.session.origins import end_of, first_from
+from holdfast.session.state import Compaction, SessionState
 
 
 def messages(state: SessionState) -> History:
@@ -35,11 +37,11 @@ def of(
     """
     cut = cut_index(state, compaction) if compaction else 0
     end = len(state.messages) if until is None else until
-    bound = max(cut, last_index_of(state.messages, unbound_origin) + 1)
+    bound = max(cut, end_of(state.messages, unbound_origin))
     if compaction is None:
         return _part(state, cut, end, bound)
     facts = _facts(compaction)
-    known = last_index_of(state.messages, compaction.known_origin) + 1
+    known = end_of(state.messages, compaction.known_origin)
     if facts and cut <= known <= end:
         kept = (*_part(state, cut, known, bound), *facts, *_part(state, known, end, bound))
     else:
@@ -58,9 +60,8 @@ def _part(state: SessionState, begin: int, end: int, bound: int) -> History:
 def cut_index(state: SessionState, compaction: Compaction) -> int:
     """Return the index of the first message that the compaction keeps verbatim."""
     if not compaction.cut_origin:
-        return last_index_of(state.messages, compaction.known_origin) + 1
-    found = index_of(state.messages, compaction.cut_origin)
-    return len(state.messages) if found is None else found
+        return end_of(state.messages, compaction.known_origin)
+    return first_from(state.messages, compaction.cut_origin)
 
 
 def without_thinking(message: Message) -> Message:

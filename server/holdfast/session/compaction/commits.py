@@ -17,7 +17,8 @@ from holdfast.session import view
 from holdfast.session.compaction import budget, facts
 from holdfast.session.compaction.endings import end, end_pointless
 from holdfast.session.compaction.results import prepared, shown
-from holdfast.session.state import Compaction, RunningCompaction, index_of
+from holdfast.session.origins import index_of
+from holdfast.session.state import Compaction, RunningCompaction
 from holdfast.session.step import Step
 
 _NOT_COUNTED: Final = ev.Usage()

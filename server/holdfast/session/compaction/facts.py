@@ -13,7 +13,8 @@ from typing import Final
 
 from holdfast.conversation.casting import as_text, call_line
 from holdfast.conversation.clipping import clip, clip_line
-from holdfast.session.state import CallState, SessionState, index_of
+from holdfast.session.origins import index_of
+from holdfast.session.state import CallState, SessionState
 
 GOAL_BYTES: Final = 12_000
 TASK_BYTES: Final = 600

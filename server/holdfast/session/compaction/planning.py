@@ -14,7 +14,8 @@ from holdfast.conversation.history import SYSTEM, USER, History, Message
 from holdfast.session import events as ev
 from holdfast.session import view
 from holdfast.session.compaction import facts
-from holdfast.session.state import Compaction, SessionState, index_of
+from holdfast.session.origins import index_of
+from holdfast.session.state import Compaction, SessionState
 
 _BY_A_MODEL: Final = frozenset({ev.Rung.SUMMARY, ev.Rung.CHUNKS, ev.Rung.ON_DEMAND})
 

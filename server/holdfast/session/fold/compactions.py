@@ -15,6 +15,7 @@ from holdfast.conversation.profile import THINKING_BLOCKS
 from holdfast.session import events as ev
 from holdfast.session.failures import FailureKind
 from holdfast.session.fold import history, responses
+from holdfast.session.origins import index_of, last_index_of
 from holdfast.session.state import (
     UNSUPPORTED,
     Compaction,
@@ -23,8 +24,6 @@ from holdfast.session.state import (
     RunningCompaction,
     SessionState,
     Undone,
-    index_of,
-    last_index_of,
 )
 
 SUMMARY_TOKENS_MIN: Final = 4_000

@@ -8,7 +8,8 @@ import attrs
 
 from holdfast.conversation.history import USER, Message, text
 from holdfast.session import events as ev
-from holdfast.session.state import SessionState, Switched, index_of
+from holdfast.session.origins import first_from, index_of
+from holdfast.session.state import SessionState, Switched
 
 COMPACTION: Final = "compaction."
 """How the origin of a summary begins."""
@@ -99,16 +100,8 @@ def restore(state: SessionState, origin: str, originals: tuple[Message, ...]) ->
     if index_of(state.messages, origin) is not None or origin.startswith(COMPACTION):
         replace(state, origin, originals)
         return
-    place = _place(origin)
-    later = (i for i, message in enumerate(state.messages) if _place(message.origin) > place)
-    index = next(later, len(state.messages))
+    index = first_from(state.messages, origin)
     state.messages[index:index] = originals
-
-
-def _place(origin: str) -> tuple[int, str]:
-    """Return where a record stands: by its number, results after the calls they answer."""
-    number, _, part = origin.partition(".")
-    return (int(number) if number.isdigit() else 0), part
 
 
 def _replace_summary(
