@@ -139,13 +139,15 @@ class SimulatedModel:
     def _check_size(self, session_id: str, request: port.ModelRequest) -> None:
         """P2: nothing is sent above a window that a setting says; what a model says comes later.
 
-        An estimate may be too high by a little, and who insists is believed: the API decides then.
+        The API decides in two cases: a person insists, or no compaction helps, and the estimate may
+        be what is too high.
         """
         size, window = self._size(request), self._stage.settings.context_window_tokens
-        turn = self._stage.disk.sessions[session_id].witness.state.turn
-        if turn is not None and turn.insisted:
+        state = self._stage.disk.sessions[session_id].witness.state
+        if state.turn is not None and state.turn.insisted:
             return
-        if window is not None and size > window * ESTIMATED:
+        most = ESTIMATED if state.latch is not None else 1
+        if window is not None and size > window * most:
             self._stage.complain("P2", f"{session_id}: {size} tokens were sent to {window}")
 
     def _too_long(self, request: port.ModelRequest) -> Failure | None:

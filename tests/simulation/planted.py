@@ -624,6 +624,7 @@ BUGS: Sequence[Bug] = (
     Bug(
         "a summary that is larger than the history is taken",
         ((lifecycle._DECISIONS, inp.CompactionReady, _takes_what_is_larger),),
+        wordy=True,
     ),
     Bug(
         "a cancelled compaction goes on asking the model",

@@ -44,6 +44,8 @@ WINDOWS = {"m": 9_000, "n": 3_500}
 DEADLY = {Phase.WAITING, Phase.ASKING, Phase.RUNNING_TOOLS}
 """Phases in which a death hurts."""
 STUCK_S = 400.0
+REST_STEPS_MAX = 60_000
+"""So many steps bring any session to rest in a kind world."""
 SLACK_S = 30.0
 CLEAN_LOG = (
     "tool %s failed",
@@ -453,8 +455,13 @@ class Simulation:
             self._once()
 
     def _until(self, task: asyncio.Task[None]) -> None:
-        while not task.done() and self.broken is None:
+        for _ in range(REST_STEPS_MAX):
+            if task.done() or self.broken is not None:
+                break
             self._once()
+        else:
+            self.complain("P7", f"{REST_STEPS_MAX} steps did not bring a session to rest")
+            return
         if task.done() and task.exception() is not None:
             self.complain("P3", f"a session cannot be used any more: {task.exception()!r}")
 
